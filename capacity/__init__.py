@@ -1,0 +1,56 @@
+"""Measure what neural networks do with their capacity.
+
+The names below are imported when first used, so that `import capacity` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "MLP": "capacity.models",
+    "SGD": "capacity.training",
+    "Trainer": "capacity.training",
+    "train": "capacity.training",
+    "open_dataset": "capacity.data",
+    "save_dataset": "capacity.data",
+    "sweep": "capacity.experiments",
+    "resume": "capacity.experiments",
+    "open_study": "capacity.experiments",
+    "report": "capacity.report",
+    "CapacityError": "capacity.errors",
+    "InputError": "capacity.errors",
+    "StudyError": "capacity.errors",
+    "DeviceError": "capacity.errors",
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from capacity.data import open_dataset as open_dataset
+    from capacity.data import save_dataset as save_dataset
+    from capacity.errors import CapacityError as CapacityError
+    from capacity.errors import DeviceError as DeviceError
+    from capacity.errors import InputError as InputError
+    from capacity.errors import StudyError as StudyError
+    from capacity.experiments import open_study as open_study
+    from capacity.experiments import resume as resume
+    from capacity.experiments import sweep as sweep
+    from capacity.models import MLP as MLP
+    from capacity.report import report as report
+    from capacity.training import SGD as SGD
+    from capacity.training import Trainer as Trainer
+    from capacity.training import train as train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'capacity' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
