@@ -1,0 +1,1 @@
+"""How models run: the op table, tapes, programs and the executors that run them."""

@@ -1,0 +1,204 @@
+"""The reference executor: what every op means, in NumPy and float64. Slow, and the definition.
+
+Each function below is named like its op and takes the call's operands as arrays (outputs first; None when absent),
+the :class:`Frame` of the current micro-batch, and the call's attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf, expit
+
+from capacity.engine import random
+from capacity.engine.executor import Replicas, Source, steps_per_epoch
+from capacity.engine.ops import LEAKY_SLOPE, OPS, ROWS
+from capacity.engine.program import BoundCall, Operand, Program
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class Frame:
+    """The current micro-batch of one replica."""
+
+    source: Source
+    statistics: Array
+    seed: int
+    lr: float
+    epoch: int
+    start: int  # position in the epoch's order of the first row
+    rows: int  # rows of this micro-batch
+    batch_rows: int  # rows of the whole batch: the denominator of the mean
+    accumulate: bool  # whether gradients of earlier micro-batches of this batch are there to add to
+
+
+def gather(x: Array, y: NDArray[np.int32], f: Frame, *, inputs: int, shuffled: bool) -> None:
+    """x (B, D), y (B,): the next rows in the epoch's order (stored order unless shuffled), converted and scaled."""
+    index = np.arange(f.start, f.start + f.rows)
+    if shuffled:
+        index = random.permutation(f.seed, f.epoch, len(f.source.labels), index)
+    x[:] = f.source.features[index].astype(np.float64) * f.source.scale
+    y[:] = f.source.labels[index]
+
+
+def dense(
+    y: Array, z: Array | None, x: Array, w: Array, b: Array, f: Frame, *, activation: str = "identity"
+) -> None:
+    """z = x W + b, y = activation(z): x (B, D), W (D, H), b (H,)."""
+    pre = x @ w + b
+    if z is not None:
+        z[:] = pre
+    y[:] = ACTIVATIONS[activation][0](pre)
+
+
+def dense_grad_input(
+    dx: Array, dy: Array, w: Array, saved: Array | None, f: Frame, *, activation: str = "identity"
+) -> None:
+    """dx = dy W', times the derivative of the activation that made this layer's input, if one is fused."""
+    dx[:] = dy @ w.T
+    if saved is not None:
+        dx *= ACTIVATIONS[activation][1](saved)
+
+
+def dense_grad_weight(dw: Array, db: Array, x: Array, dy: Array, f: Frame, *, update: bool = False) -> None:
+    """dW = x' dy, db = column sums of dy, added to what earlier micro-batches gave; or, folded, W -= lr dW, b -= lr db.
+
+    Read the other way: with `update` the outputs are the parameters themselves.
+    """
+    if not update and not f.accumulate:
+        dw[:], db[:] = 0, 0
+    factor = -f.lr if update else 1.0
+    dw += factor * (x.T @ dy)
+    db += factor * dy.sum(axis=0)
+
+
+def activation(y: Array, z: Array, f: Frame, *, activation: str) -> None:
+    """y = activation(z)."""
+    y[:] = ACTIVATIONS[activation][0](z)
+
+
+def activation_grad(dz: Array, dy: Array, saved: Array, f: Frame, *, activation: str) -> None:
+    """dz = dy times the derivative, taken from the activation's output or input (see ops.SAVED)."""
+    dz[:] = dy * ACTIVATIONS[activation][1](saved)
+
+
+def softmax_xent(loss: Array | None, dz: Array | None, z: Array, y: NDArray[np.int32], f: Frame) -> None:
+    """Cross-entropy of softmax(z) with label y, in nats, per row; dz: gradient of its mean over the whole batch.
+
+    softmax(z)_j = e^{z_j} / sum_i e^{z_i}, shifted by the row's maximum. (The formula in Dauphin & Bengio 2013,
+    section 2, has e^{-x}: a slip of the sign.)
+    """
+    rows = np.arange(len(y))
+    shifted = z - z.max(axis=1, keepdims=True)
+    e = np.exp(shifted)
+    total = e.sum(axis=1)
+    if loss is not None:
+        loss[:] = np.log(total) - shifted[rows, y]
+    if dz is not None:
+        dz[:] = e / total[:, None]
+        dz[rows, y] -= 1.0
+        dz /= f.batch_rows
+
+
+def topk_errors(wrong: Array, z: Array, y: NDArray[np.int32], f: Frame, *, k: int) -> None:
+    """1 where k or more classes come before the label when classes are sorted by falling logit, else 0.
+
+    Of equal logits the lower class comes first; NaN comes before everything, so that a NaN is an error (if k < K).
+    """
+    own = z[np.arange(len(y)), y][:, None]
+    earlier = np.arange(z.shape[1]) < y[:, None]
+    other = np.arange(z.shape[1]) != y[:, None]
+    before = np.where(earlier, ~(z < own), ~(z <= own)) & other
+    wrong[:] = before.sum(axis=1) >= k
+
+
+def tally(v: Array, f: Frame, *, slot: int) -> None:
+    """statistics[slot] += sum of v."""
+    f.statistics[slot] += v.sum()
+
+
+def sgd(w: Array, v: Array | None, g: Array, f: Frame, *, momentum: float, weight_decay: float) -> None:
+    """v <- momentum v + g + weight_decay w; w <- w - lr v, over all parameters at once."""
+    step = g + weight_decay * w
+    if v is not None:
+        v[:] = momentum * v + step
+        step = v
+    w -= f.lr * step
+
+
+def _gelu_derivative(z: Array) -> Array:
+    return 0.5 * (1.0 + erf(z / np.sqrt(2.0))) + z * np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+
+
+ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "identity": (lambda z: z, np.ones_like),
+    "sigmoid": (expit, lambda y: y * (1.0 - y)),
+    "tanh": (np.tanh, lambda y: 1.0 - y * y),
+    "relu": (lambda z: np.where(z <= 0, 0.0, z), lambda y: np.where(y <= 0, 0.0, np.where(y > 0, 1.0, y))),
+    "leaky_relu": (
+        lambda z: np.where(z <= 0, LEAKY_SLOPE * z, z),
+        lambda y: np.where(y <= 0, LEAKY_SLOPE, np.where(y > 0, 1.0, y)),
+    ),
+    "gelu": (lambda z: 0.5 * z * (1.0 + erf(z / np.sqrt(2.0))), _gelu_derivative),
+}
+"""Activation -> (function, derivative from the saved value). NaN in gives NaN out in both."""
+
+KERNELS: dict[str, Callable[..., None]] = {
+    f.__name__: f
+    for f in (
+        gather, dense, dense_grad_input, dense_grad_weight, activation, activation_grad,
+        softmax_xent, topk_errors, tally, sgd,
+    )
+}  # fmt: skip
+assert KERNELS.keys() == OPS.keys()
+
+
+class ReferenceExecutor:
+    """Runs a program in float64, one replica after the other."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.arenas: dict[str, NDArray[Any]] = {
+            name: np.full(program.sizes[name], np.nan) for name in ("gradients", "activations")
+        }
+        self.arenas["labels"] = np.zeros(program.sizes["labels"], np.int32)
+
+    def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
+        """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
+        for r in np.flatnonzero(replicas.active):
+            for step in range(first_step, first_step + steps):
+                self._step(replicas, r, source, step)
+
+    def _step(self, replicas: Replicas, r: int, source: Source, step: int) -> None:
+        samples, batch = len(source.labels), self.program.batch
+        epoch, number = divmod(step, steps_per_epoch(self.program, samples))
+        first = number * batch
+        last = min(first + batch, samples)
+        arenas = {**self.arenas, "parameters": replicas.parameters[r], "optimizer": replicas.optimizer[r]}
+        frame = Frame(
+            source, replicas.statistics[r], int(replicas.seeds[r]), float(replicas.lrs[r]),
+            epoch, first, 0, last - first, False,
+        )  # fmt: skip
+        with np.errstate(all="ignore"):  # NaN and infinity are results here: the caller names them `diverged`
+            for frame.start in range(first, last, self.program.micro_batch):
+                frame.rows = min(self.program.micro_batch, last - frame.start)
+                frame.accumulate = frame.start > first
+                self._calls(self.program.body, arenas, frame)
+            self._calls(self.program.update, arenas, frame)
+
+    @staticmethod
+    def _calls(calls: tuple[BoundCall, ...], arenas: dict[str, NDArray[Any]], frame: Frame) -> None:
+        for call in calls:
+            operands = (None if o is None else view(arenas, o, frame.rows) for o in call.operands)
+            KERNELS[call.op](*operands, frame, **call.attributes)
+
+
+def view(arenas: dict[str, NDArray[Any]], operand: Operand, rows: int) -> NDArray[Any]:
+    """Return the operand's place in its arena as an array of its shape, with `rows` for the batch axis."""
+    shape = tuple(rows if n == ROWS else n for n in operand.shape)
+    return arenas[operand.arena][operand.offset : operand.offset + int(np.prod(shape))].reshape(shape)

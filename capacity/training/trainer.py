@@ -1,0 +1,189 @@
+"""The trainer: R independent trainings of one model on one data set, advanced together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.data import Dataset, Split
+from capacity.engine.devices import make_executor, resolve_device, resolve_precision, uniform_source
+from capacity.engine.executor import Replicas, Source, steps_per_epoch
+from capacity.engine.initialise import initialise
+from capacity.engine.program import SGD, compile_evaluation, compile_training
+from capacity.errors import InputError
+from capacity.models import MLP
+
+TOP_K = 5
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Measured over a whole split, per replica; NaN for replicas that are not active.
+
+    Attributes
+    ----------
+    loss : ndarray (R,)
+        Mean cross-entropy, in nats.
+    top1, top5 : ndarray (R,)
+        Fraction of rows whose label is not the first, or not among the first five, of the classes sorted by logit.
+        top5 is NaN when there are five classes or fewer, where it could not be anything but 0.
+    """
+
+    loss: NDArray[np.float64]
+    top1: NDArray[np.float64]
+    top5: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class State:
+    """One replica after `step` steps: all it needs to go on. parameters (P,), optimizer (S,)."""
+
+    step: int
+    parameters: NDArray[Any]
+    optimizer: NDArray[Any]
+
+
+class Trainer:
+    """R independent trainings of one model shape on one data set.
+
+    A replica's numbers are a pure function of (model, data, batch, lr, seed, optimizer, precision, step): bitwise the
+    same alone or among others, with any number of threads, and in an unbroken run or after `states` and `restore`.
+
+    Parameters
+    ----------
+    model : MLP
+    data : Dataset
+    batch : int
+        Rows per step, at most N. The last batch of an epoch has what is left.
+    lrs, seeds : sequences of length R
+        Learning rate and seed of each replica. The seed keys the initial weights and the order of every epoch.
+    optimizer : SGD
+    precision : str
+        'float32' or 'float64'.
+    device : str
+        'cpu', 'reference' (NumPy, float64, slow) or 'auto'.
+    threads : int or None
+        Most threads to use; None is every core this process may run on.
+
+    Attributes
+    ----------
+    step : int
+        Steps done, the same for all replicas.
+    active : ndarray (R,), bool
+        Writable; replicas set to False are no longer advanced or evaluated.
+
+    Raises
+    ------
+    InputError, DeviceError
+        When an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: MLP,
+        data: Dataset,
+        *,
+        batch: int,
+        lrs: Sequence[float],
+        seeds: Sequence[int],
+        optimizer: SGD | None = None,
+        precision: str = "float32",
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> None:
+        _check(data, batch, lrs, seeds, threads)
+        self.model, self.data, self.batch = model, data, batch
+        self.device = resolve_device(device)
+        dtype = resolve_precision(self.device, precision)
+        topk = (1, TOP_K) if data.classes > TOP_K else (1,)
+        training = compile_training(model, data.inputs, data.classes, batch, optimizer or SGD())
+        self._evaluation = compile_evaluation(model, data.inputs, data.classes, topk)
+        self._train = make_executor(self.device, training, dtype, threads)
+        self._evaluate = make_executor(self.device, self._evaluation, dtype, threads)
+
+        self.step = 0
+        self.segments = training.segments
+        self.replicas = len(seeds)
+        self.parameters = training.sizes["parameters"]
+        self.steps_per_epoch = steps_per_epoch(training, len(data.train.labels))
+        self._replicas = Replicas(
+            parameters=np.empty((self.replicas, self.parameters), dtype),
+            optimizer=np.zeros((self.replicas, training.sizes["optimizer"]), dtype),
+            statistics=np.zeros((self.replicas, len(self._evaluation.statistics))),
+            seeds=np.array(seeds, np.uint64),
+            lrs=np.array(lrs, np.float64),
+            active=np.ones(self.replicas, np.bool_),
+        )
+        uniform = uniform_source(self.device)
+        for row, seed in zip(self._replicas.parameters, seeds, strict=True):
+            initialise(row, self.segments, seed, uniform)
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """Which replicas are advanced and evaluated, (R,)."""
+        return self._replicas.active
+
+    def advance(self, steps: int) -> None:
+        """Run `steps` steps in every active replica, without returning to Python in between."""
+        self._train.run(self._replicas, self._source(self.data.train), self.step, steps)
+        self.step += steps
+
+    def evaluate(self, split: str = "train") -> Metrics:
+        """Measure loss and errors over the whole split, 'train' or 'test', at the present parameters."""
+        part = self.data.train if split == "train" else self.data.test
+        if part is None:
+            raise InputError(f"data set '{self.data.name}' has no {split} split; evaluate 'train' instead.")
+        statistics = self._replicas.statistics
+        statistics[:] = 0.0
+        samples = len(part.labels)
+        self._evaluate.run(self._replicas, self._source(part), 0, steps_per_epoch(self._evaluation, samples))
+        statistics[~self.active] = np.nan
+        named = dict(zip(self._evaluation.statistics, (statistics / samples).T, strict=True))
+        return Metrics(named["loss"], named["top1"], named.get("top5", np.full(self.replicas, np.nan)))
+
+    def states(self) -> list[State]:
+        """Return a copy of every replica's state."""
+        pairs = zip(self._replicas.parameters, self._replicas.optimizer, strict=True)
+        return [State(self.step, parameters.copy(), optimizer.copy()) for parameters, optimizer in pairs]
+
+    def restore(self, states: Sequence[State]) -> None:
+        """Go on from states of R replicas of the same step."""
+        steps = {state.step for state in states}
+        if len(states) != self.replicas or len(steps) != 1:
+            raise InputError(
+                f"restore expects {self.replicas} states of one step, got {len(states)} of steps {sorted(steps)}."
+            )
+        for r, state in enumerate(states):
+            if state.parameters.shape != (self.parameters,):
+                raise InputError(
+                    f"restore expects {self.parameters} parameters for this model, got {state.parameters.shape}."
+                )
+            self._replicas.parameters[r] = state.parameters
+            self._replicas.optimizer[r] = state.optimizer
+        (self.step,) = steps
+
+    def _source(self, split: Split) -> Source:
+        return Source(split.features, split.labels, self.data.scale)
+
+
+def _check(
+    data: Dataset, batch: int, lrs: Sequence[float], seeds: Sequence[int], threads: int | None
+) -> None:
+    samples = len(data.train.labels)
+    if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch <= samples:
+        raise InputError(f"batch must be a whole number from 1 to the {samples} rows of the data, got {batch!r}.")
+    if not seeds or len(seeds) != len(lrs):
+        raise InputError(f"lrs and seeds must have the same length, one or more, got {len(lrs)} and {len(seeds)}.")
+    for lr in lrs:
+        if not (isinstance(lr, (int, float)) and 0 < lr < float("inf")):
+            raise InputError(f"lr must be a positive finite number, got {lr!r}.")
+    for seed in seeds:
+        if not 0 <= seed < 2**64:
+            raise InputError(f"seed must be from 0 to 2**64 - 1, got {seed!r}.")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads must be 1 or more (or None for all {os.cpu_count()} cores), got {threads!r}.")
