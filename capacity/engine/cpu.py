@@ -1,0 +1,95 @@
+"""The CPU executor: the native loop of csrc/cpu over the same programs, float32 or float64."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.engine.executor import Replicas, Source
+from capacity.engine.program import ARENAS, BoundCall, Operand, Program
+from capacity.errors import DeviceError
+
+try:
+    from capacity.engine import _blas, _cpu
+except ImportError as error:
+    raise DeviceError(
+        f"the CPU kernels cannot be loaded ({error}); reinstall the package (pip install .) or use device 'reference'."
+    ) from error
+
+_cpu.set_blas(*_blas.addresses())
+
+PATH_VARIABLE = "CAPACITY_SIMD"
+"""Environment variable that forces an instruction set, for tests: one of `_cpu.supported_paths()`."""
+
+if os.environ.get(PATH_VARIABLE):
+    try:
+        _cpu.select_path(os.environ[PATH_VARIABLE])
+    except ValueError as error:
+        raise DeviceError(
+            f"{PATH_VARIABLE} must be one of {', '.join(_cpu.supported_paths())} here: {error}; unset it."
+        ) from error
+
+uniform = _cpu.uniform
+
+
+class CpuExecutor:
+    """Runs a program natively. The GIL is released, nothing is allocated per step, Python is not entered."""
+
+    def __init__(self, program: Program, dtype: np.dtype[Any], threads: int | None = None) -> None:
+        native = _cpu.ProgramF64 if dtype == np.float64 else _cpu.ProgramF32
+        sizes = [program.sizes[name] for name in ARENAS]
+        body, update = ([_native_call(c) for c in calls] for calls in (program.body, program.update))
+        self._native = native(body, update, sizes, program.batch, program.micro_batch)
+        self._threads = threads or available_cores()
+
+    def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
+        """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
+        r = replicas
+        with _blas_pools().limit(limits=1):
+            self._native.run(
+                r.parameters, r.optimizer, r.statistics, r.seeds, r.lrs, r.active,
+                source.features, source.labels, source.scale, first_step, steps, self._threads,
+            )  # fmt: skip
+
+    def arena(self, name: str) -> NDArray[Any]:
+        """Return a view of the first worker's 'gradients', 'activations' or 'labels', for tests of single ops."""
+        return self._native.arena(ARENAS.index(name))  # type: ignore[no-any-return]
+
+
+def available_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe() -> dict[str, str]:
+    """Return the instruction set, threading and BLAS in use, for provenance."""
+    blas = [f"{p['internal_api']} {p['version']}" for p in _blas_pools().info() if p["user_api"] == "blas"]
+    return {
+        "simd": _cpu.current_path(),
+        "openmp": "yes" if _cpu.openmp else "no",
+        "blas": ", ".join(sorted(set(blas))) or "unknown",
+    }
+
+
+def _native_call(call: BoundCall) -> tuple[str, list[tuple[int, int, int, int] | None], dict[str, Any]]:
+    return call.op, [None if o is None else _native_operand(o) for o in call.operands], call.attributes
+
+
+def _native_operand(o: Operand) -> tuple[int, int, int, int]:
+    rows, cols = o.shape if len(o.shape) == 2 else (o.shape[0], 1) if o.shape[0] < 0 else (1, o.shape[0])
+    return ARENAS.index(o.arena), o.offset, rows, cols
+
+
+@functools.cache
+def _blas_pools() -> Any:
+    """Return a handle on the thread pools of the BLAS libraries loaded so far.
+
+    While our threads run, BLAS gets one thread each: a second pool beside ours would only fight it for cores.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")

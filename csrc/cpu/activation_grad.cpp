@@ -1,0 +1,26 @@
+// activation_grad: dz = dy * derivative(saved), all (B, H).
+#include "activations.hpp"
+#include "kernels.hpp"
+
+namespace cap {
+namespace CAP_PATH {
+
+template <class T>
+void activation_grad(const Call& c, const Frame<T>& f, int64_t tile) {
+  T* dz = place(f, c.operands[0]);
+  const T* dy = place(f, c.operands[1]);
+  const T* saved = place(f, c.operands[2]);
+  const Span s = span(tile, c.tiles, f.rows * c.operands[0].cols);
+  with_activation(c.attributes.activation, [&](auto a) {
+    for (int64_t i = s.begin; i < s.end; ++i) dz[i] = dy[i] * decltype(a)::derivative(saved[i]);
+  });
+}
+
+int64_t activation_grad_tiles(const Call& c, int64_t max_rows) {
+  return tile_count(max_rows * c.operands[0].cols, kElementTile, max_rows);
+}
+
+CAP_KERNEL(activation_grad)
+
+}  // namespace CAP_PATH
+}  // namespace cap

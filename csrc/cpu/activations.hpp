@@ -1,0 +1,91 @@
+// The activations: value and derivative, the derivative from what the op table (capacity/engine/ops.py, SAVED) saves:
+// the output y, or for GELU the input z. NaN in gives NaN out.
+#pragma once
+
+#include <cmath>
+
+#include "../common/numeric.h"
+#include "call.hpp"
+
+namespace cap {
+namespace CAP_PATH {
+
+struct Identity {
+  template <class T>
+  __attribute__((always_inline)) static T value(T z) {
+    return z;
+  }
+  template <class T>
+  __attribute__((always_inline)) static T derivative(T) {
+    return T(1);
+  }
+};
+
+struct Sigmoid {
+  template <class T>
+  __attribute__((always_inline)) static T value(T z) {
+    return sigmoid(z);
+  }
+  template <class T>
+  __attribute__((always_inline)) static T derivative(T y) {
+    return y * (T(1) - y);
+  }
+};
+
+struct Tanh {
+  template <class T>
+  __attribute__((always_inline)) static T value(T z) {
+    return tanh_(z);
+  }
+  template <class T>
+  __attribute__((always_inline)) static T derivative(T y) {
+    return T(1) - y * y;
+  }
+};
+
+// Slope for z <= 0, in hundredths: 0 is ReLU, 1 is leaky ReLU (ops.LEAKY_SLOPE).
+template <int hundredths>
+struct Rectifier {
+  template <class T>
+  __attribute__((always_inline)) static T value(T z) {
+    return z <= T(0) ? T(hundredths) / T(100) * z : z;
+  }
+  template <class T>
+  __attribute__((always_inline)) static T derivative(T y) {
+    return y <= T(0) ? T(hundredths) / T(100) : (y > T(0) ? T(1) : y);
+  }
+};
+
+struct Gelu {
+  template <class T>
+  static T value(T z) {
+    return T(0.5) * z * (T(1) + std::erf(z * T(0.70710678118654752440)));
+  }
+  template <class T>
+  static T derivative(T z) {
+    const T density = exp_nonpositive(T(-0.5) * z * z) * T(0.39894228040143267794);
+    return T(0.5) * (T(1) + std::erf(z * T(0.70710678118654752440))) + z * density;
+  }
+};
+
+// Calls loop(A()) with the functor of the activation, so that the choice stands outside the loops.
+template <class Loop>
+CAP_INLINE void with_activation(Activation kind, Loop loop) {
+  switch (kind) {
+    case Activation::identity:
+      return loop(Identity());
+    case Activation::sigmoid:
+      return loop(Sigmoid());
+    case Activation::tanh:
+      return loop(Tanh());
+    case Activation::relu:
+      return loop(Rectifier<0>());
+    case Activation::leaky_relu:
+      return loop(Rectifier<1>());
+    case Activation::gelu:
+      return loop(Gelu());
+  }
+}
+
+}  // namespace CAP_PATH
+}  // namespace cap

@@ -1,0 +1,212 @@
+// The Python module capacity.engine._cpu: programs in, runs out. Python checks arguments and owns replica memory.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <optional>
+#include <stdexcept>
+
+#include "blas.hpp"
+#include "program.hpp"
+
+namespace py = pybind11;
+
+namespace cap {
+
+Blas blas;
+
+namespace {
+
+// (arena, offset, rows, cols); rows -1 is the batch axis.
+using PyOperand = std::optional<std::array<int64_t, 4>>;
+
+template <class E>
+E position(const std::string& name, std::initializer_list<const char*> names, const char* what) {
+  int i = 0;
+  for (const char* candidate : names) {
+    if (name == candidate) return E(i);
+    ++i;
+  }
+  throw std::invalid_argument(std::string("unknown ") + what + " '" + name + "'");
+}
+
+Attributes attributes_from(const py::dict& given) {
+  Attributes a;
+  for (auto [key, value] : given) {
+    const auto name = py::cast<std::string>(key);
+    if (name == "activation") {
+      a.activation = position<Activation>(py::cast<std::string>(value),
+                                          {"identity", "sigmoid", "tanh", "relu", "leaky_relu", "gelu"}, "activation");
+    } else if (name == "update") {
+      a.update = py::cast<bool>(value);
+    } else if (name == "shuffled") {
+      a.shuffled = py::cast<bool>(value);
+    } else if (name == "inputs") {
+      a.inputs = py::cast<int64_t>(value);
+    } else if (name == "k") {
+      a.k = py::cast<int64_t>(value);
+    } else if (name == "slot") {
+      a.slot = py::cast<int64_t>(value);
+    } else if (name == "momentum") {
+      a.momentum = py::cast<double>(value);
+    } else if (name == "weight_decay") {
+      a.weight_decay = py::cast<double>(value);
+    } else {
+      throw std::invalid_argument("unknown attribute '" + name + "'");
+    }
+  }
+  return a;
+}
+
+std::vector<Step> steps_from(const py::list& calls) {
+  std::vector<Step> steps;
+  for (auto item : calls) {
+    const auto [op, operands, attributes] = py::cast<std::tuple<std::string, std::vector<PyOperand>, py::dict>>(item);
+    if (operands.size() > kMaxOperands) throw std::invalid_argument("op '" + op + "' has too many operands");
+    Step step{{}, &find_kernel(op)};
+    step.call.attributes = attributes_from(attributes);
+    for (size_t i = 0; i < operands.size(); ++i) {
+      if (!operands[i]) continue;
+      const auto& o = *operands[i];
+      step.call.operands[i] = {int(o[0]), o[1], o[2], o[3]};
+    }
+    steps.push_back(step);
+  }
+  return steps;
+}
+
+template <class A>
+void require(const A& array, std::initializer_list<py::ssize_t> shape, const char* name) {
+  bool fits = array.ndim() == py::ssize_t(shape.size()) && (array.flags() & py::array::c_style);
+  int axis = 0;
+  for (py::ssize_t n : shape) fits = fits && array.shape(axis++) == n;
+  if (!fits) throw std::invalid_argument(std::string(name) + " has the wrong shape or is not C-contiguous");
+}
+
+Source source_from(const py::array& features, const py::array_t<int32_t>& labels, double scale) {
+  Source source;
+  source.stored = position<Stored>(py::cast<std::string>(py::str(py::object(features.dtype()))),
+                                   {"uint8", "int16", "float32"}, "stored type");
+  if (features.ndim() != 2) throw std::invalid_argument("features must have two axes");
+  require(features, {features.shape(0), features.shape(1)}, "features");
+  require(labels, {features.shape(0)}, "labels");
+  source.features = features.data();
+  source.labels = labels.data();
+  source.samples = features.shape(0);
+  source.inputs = features.shape(1);
+  source.scale = scale;
+  return source;
+}
+
+template <class T>
+void run(Program<T>& program, py::array_t<T> parameters, py::array_t<T> optimizer, py::array_t<double> statistics,
+         const py::array_t<uint64_t>& seeds, const py::array_t<double>& lrs, const py::array_t<bool>& active,
+         const py::array& features, const py::array_t<int32_t>& labels, double scale, int64_t first, int64_t steps,
+         int threads) {
+  const py::ssize_t R = seeds.shape(0);
+  const Sizes& sizes = program.sizes();
+  require(parameters, {R, sizes.arenas[kParameters]}, "parameters");
+  require(optimizer, {R, sizes.arenas[kOptimizer]}, "optimizer");
+  if (statistics.ndim() != 2) throw std::invalid_argument("statistics must have two axes");
+  require(statistics, {R, statistics.shape(1)}, "statistics");
+  require(seeds, {R}, "seeds");
+  require(lrs, {R}, "lrs");
+  require(active, {R}, "active");
+  if (!blas.sgemm || !blas.dgemm) throw std::invalid_argument("set_blas must be called first");
+  const Source source = source_from(features, labels, scale);
+  const Replicas<T> replicas = {parameters.mutable_data(), optimizer.mutable_data(), statistics.mutable_data(),
+                                statistics.shape(1),       seeds.data(),             lrs.data(),
+                                active.data(),             R};
+  py::gil_scoped_release release;
+  program.run(replicas, source, first, steps, threads);
+}
+
+// A worker's arena as an array that keeps the program alive; for tests, which run single ops.
+template <class T>
+py::array arena(py::object self, int id) {
+  auto& program = py::cast<Program<T>&>(self);
+  Worker<T>& worker = program.worker(0);
+  if (id == kLabels) return py::array_t<int32_t>(py::ssize_t(worker.labels.size()), worker.labels.data(), self);
+  if (id != kGradients && id != kActivations) throw std::invalid_argument("this arena does not belong to a worker");
+  return py::array_t<T>(py::ssize_t(program.sizes().arenas[id]), worker.arena(id), self);
+}
+
+template <class T>
+void bind_program(py::module_& m, const char* name) {
+  py::class_<Program<T>>(m, name)
+      .def(py::init([](const py::list& body, const py::list& update, const std::array<int64_t, kArenas>& sizes,
+                       int64_t batch, int64_t micro_batch) {
+        Sizes s;
+        std::copy(sizes.begin(), sizes.end(), s.arenas);
+        return std::make_unique<Program<T>>(steps_from(body), steps_from(update), s, batch, micro_batch);
+      }))
+      .def("run", &run<T>, py::arg("parameters").noconvert(), py::arg("optimizer").noconvert(),
+           py::arg("statistics").noconvert(), py::arg("seeds").noconvert(), py::arg("lrs").noconvert(),
+           py::arg("active").noconvert(), py::arg("features").noconvert(), py::arg("labels").noconvert(),
+           py::arg("scale"), py::arg("first"), py::arg("steps"), py::arg("threads"))
+      .def("arena", &arena<T>);
+}
+
+py::array_t<double> uniform(uint64_t seed, uint32_t purpose, uint32_t stream, int64_t count) {
+  py::array_t<double> out(count);
+  double* values = out.mutable_data();
+  for (int64_t i = 0; i < count; i += 4) {
+    uint32_t words[4];
+    portable::philox4x32(seed, purpose, stream, uint64_t(i / 4), words);
+    for (int64_t j = i; j < std::min(i + 4, count); ++j) values[j] = (words[j - i] + 0.5) * 0x1p-32;
+  }
+  return out;
+}
+
+py::array_t<int64_t> permutation(uint64_t seed, uint32_t epoch, int64_t n, const py::array_t<int64_t>& positions) {
+  py::array_t<int64_t> out(positions.size());
+  const Permutation order = portable::make_permutation(seed, epoch, uint64_t(n));
+  for (py::ssize_t i = 0; i < positions.size(); ++i) {
+    out.mutable_data()[i] = int64_t(portable::permute(order, uint64_t(positions.data()[i])));
+  }
+  return out;
+}
+
+std::vector<std::string> supported_paths() {
+  std::vector<std::string> names;
+  for (const Path& path : paths()) {
+    if (path.supported()) names.emplace_back(path.name);
+  }
+  return names;
+}
+
+std::vector<std::string> op_names() {
+  std::vector<std::string> names;
+  for (const KernelRow* const* row = current_path().kernels(); *row; ++row) names.emplace_back((*row)->name);
+  return names;
+}
+
+}  // namespace
+}  // namespace cap
+
+PYBIND11_MODULE(_cpu, m) {
+  using namespace cap;
+  m.doc() = "The CPU kernels and the loop that runs programs (csrc/cpu).";
+  bind_program<float>(m, "ProgramF32");
+  bind_program<double>(m, "ProgramF64");
+  m.def("set_blas", [](uintptr_t sgemm, uintptr_t dgemm) {
+    blas.sgemm = reinterpret_cast<Gemm<float>>(sgemm);
+    blas.dgemm = reinterpret_cast<Gemm<double>>(dgemm);
+  });
+  m.def("uniform", &uniform);
+  m.def("permutation", &permutation);
+  m.def("supported_paths", &supported_paths);
+  m.def("current_path", [] { return std::string(current_path().name); });
+  m.def("select_path", &select_path);
+  m.def("op_names", &op_names);
+  m.def("plan_threads", [](int threads, int64_t replicas, int64_t most_tiles) {
+    const Plan plan = plan_threads(threads, replicas, most_tiles);
+    return std::make_pair(plan.workers, plan.team);
+  });
+#ifdef _OPENMP
+  m.attr("openmp") = true;
+#else
+  m.attr("openmp") = false;
+#endif
+}

@@ -1,0 +1,29 @@
+// Paths: the instruction sets for which the kernels were compiled, and the one in use.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "call.hpp"
+
+namespace cap {
+
+struct Path {
+  const char* name;
+  bool (*supported)();                    // by this processor
+  const KernelRow* const* (*kernels)();  // ends with a null pointer
+};
+
+// Best first.
+const std::vector<Path>& paths();
+
+// The best path that this processor supports, or the one that was asked for (by select_path).
+const Path& current_path();
+
+// Throws std::invalid_argument when there is no such path or the processor does not support it.
+void select_path(const std::string& name);
+
+// The current path's kernel of an op; throws std::invalid_argument when there is none.
+const KernelRow& find_kernel(const std::string& op);
+
+}  // namespace cap

@@ -1,0 +1,162 @@
+#include "program.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+
+#ifdef _OPENMP
+#include <omp.h>
+static int thread_number() { return omp_get_thread_num(); }
+#else
+static int thread_number() { return 0; }
+#endif
+
+namespace cap {
+
+Plan plan_threads(int threads, int64_t replicas, int64_t most_tiles) {
+  const int wanted = int(std::min<int64_t>(threads, replicas));
+  if (replicas >= threads || most_tiles == 1) return {std::max(wanted, 1), 1};
+  return {1, int(std::min<int64_t>(threads, most_tiles))};
+}
+
+template <class T>
+Worker<T>::Worker(const Sizes& sizes)
+    : storage{{nullptr, std::free}, {nullptr, std::free}, {nullptr, std::free}, {nullptr, std::free}},
+      labels(size_t(sizes.arenas[kLabels])) {
+  for (int id : {kGradients, kActivations}) {
+    const size_t bytes = (size_t(sizes.arenas[id]) * sizeof(T) / 64 + 1) * 64;
+    storage[id].reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    if (!storage[id]) throw std::bad_alloc();
+    std::fill_n(storage[id].get(), sizes.arenas[id], T(0));
+  }
+}
+
+// One thread's part in a team that runs one replica.
+template <class T>
+struct Program<T>::Lane {
+  Worker<T>* worker;
+  int rank, team;
+};
+
+static void check(const std::vector<Step>& calls, const Sizes& sizes, int64_t micro_batch) {
+  for (const Step& step : calls) {
+    for (const Operand& o : step.call.operands) {
+      if (o.arena < 0) continue;
+      const int64_t rows = o.rows == kBatchRows ? micro_batch : o.rows;
+      if (o.arena >= kArenas || o.offset < 0 || rows < 0 || o.cols < 0 ||
+          o.offset + rows * o.cols > sizes.arenas[o.arena]) {
+        throw std::invalid_argument(std::string("an operand of op '") + step.kernel->name + "' lies outside its arena");
+      }
+    }
+  }
+}
+
+template <class T>
+Program<T>::Program(std::vector<Step> body, std::vector<Step> update, Sizes sizes, int64_t batch, int64_t micro_batch)
+    : body_(std::move(body)), update_(std::move(update)), sizes_(sizes), batch_(batch), micro_batch_(micro_batch) {
+  most_tiles_ = 1;
+  for (auto* calls : {&body_, &update_}) {
+    check(*calls, sizes_, micro_batch_);
+    for (Step& step : *calls) {
+      step.call.tiles = step.kernel->tiles(step.call, micro_batch_);
+      most_tiles_ = std::max(most_tiles_, step.call.tiles);
+    }
+  }
+}
+
+template <class T>
+Worker<T>& Program<T>::worker(int number) {
+  while (int(workers_.size()) <= number) workers_.push_back(std::make_unique<Worker<T>>(sizes_));
+  return *workers_[size_t(number)];
+}
+
+template <class T>
+void Program<T>::run(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps, int threads) {
+  std::lock_guard<std::mutex> guard(busy_);
+  std::vector<int64_t> active;
+  for (int64_t r = 0; r < replicas.count; ++r) {
+    if (replicas.active[r]) active.push_back(r);
+  }
+  const int64_t n = int64_t(active.size());
+  const Plan plan = plan_threads(threads, n, most_tiles_);
+  worker(plan.workers - 1);  // all memory is there before the threads start
+  if (plan.team == 1) {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(plan.workers)
+    for (int64_t i = 0; i < n; ++i) {
+      const Lane lane = {workers_[size_t(thread_number())].get(), 0, 1};
+      run_replica(replicas, active[size_t(i)], source, first, steps, lane);
+    }
+    return;
+  }
+#ifdef _OPENMP
+#pragma omp parallel num_threads(plan.team)
+  {
+    const Lane lane = {workers_[0].get(), omp_get_thread_num(), omp_get_num_threads()};
+    for (int64_t r : active) run_replica(replicas, r, source, first, steps, lane);
+  }
+#else
+  for (int64_t r : active) run_replica(replicas, r, source, first, steps, {workers_[0].get(), 0, 1});
+#endif
+}
+
+// Every thread of a team computes the same frames and takes its share of each call's tiles.
+template <class T>
+void Program<T>::run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first,
+                             int64_t steps, Lane lane) {
+  const int64_t per_epoch = (source.samples + batch_ - 1) / batch_;
+  Frame<T> frame;
+  frame.arenas[kParameters] = replicas.parameters + r * sizes_.arenas[kParameters];
+  frame.arenas[kOptimizer] = replicas.optimizer + r * sizes_.arenas[kOptimizer];
+  frame.arenas[kGradients] = lane.worker->arena(kGradients);
+  frame.arenas[kActivations] = lane.worker->arena(kActivations);
+  frame.labels = lane.worker->labels.data();
+  frame.statistics = replicas.statistics + r * replicas.statistics_size;
+  frame.source = &source;
+  frame.lr = T(replicas.lrs[r]);
+  int64_t epoch = -1;
+  for (int64_t t = first; t < first + steps; ++t) {
+    if (t / per_epoch != epoch) {
+      epoch = t / per_epoch;
+      frame.order = portable::make_permutation(replicas.seeds[r], uint32_t(epoch), uint64_t(source.samples));
+    }
+    const int64_t begin = t % per_epoch * batch_, end = std::min(begin + batch_, source.samples);
+    frame.batch_rows = end - begin;
+    for (frame.start = begin; frame.start < end; frame.start += micro_batch_) {
+      frame.rows = std::min(micro_batch_, end - frame.start);
+      frame.accumulate = frame.start > begin;
+      run_calls(body_, frame, lane);
+    }
+    run_calls(update_, frame, lane);
+  }
+}
+
+template <class T>
+static Kernel<T> kernel_of(const KernelRow& row);
+template <>
+Kernel<float> kernel_of(const KernelRow& row) {
+  return row.f32;
+}
+template <>
+Kernel<double> kernel_of(const KernelRow& row) {
+  return row.f64;
+}
+
+template <class T>
+void Program<T>::run_calls(const std::vector<Step>& calls, const Frame<T>& frame, Lane lane) {
+  for (const Step& step : calls) {
+    for (int64_t tile = lane.rank; tile < step.call.tiles; tile += lane.team) {
+      kernel_of<T>(*step.kernel)(step.call, frame, tile);
+    }
+    if (lane.team > 1) {
+#pragma omp barrier
+    }
+  }
+}
+
+template struct Worker<float>;
+template struct Worker<double>;
+template class Program<float>;
+template class Program<double>;
+
+}  // namespace cap

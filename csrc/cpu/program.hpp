@@ -1,0 +1,81 @@
+// A program and the loop that runs it: all replicas, all steps, without Python in between.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "call.hpp"
+#include "path.hpp"
+
+namespace cap {
+
+struct Sizes {  // elements of each arena for one replica
+  int64_t arenas[kArenas] = {};
+};
+
+// One call and the kernel that runs it.
+struct Step {
+  Call call;
+  const KernelRow* kernel;
+};
+
+// What a run is given: row r of each array belongs to replica r. parameters (R, P), optimizer (R, S), statistics (R, n).
+template <class T>
+struct Replicas {
+  T* parameters;
+  T* optimizer;
+  double* statistics;
+  int64_t statistics_size;
+  const uint64_t* seeds;
+  const double* lrs;
+  const bool* active;
+  int64_t count;
+};
+
+// The arenas that belong to a worker and not to a replica: their content does not outlive a step.
+template <class T>
+struct Worker {
+  Worker(const Sizes& sizes);
+  T* arena(int id) { return storage[id].get(); }
+  std::unique_ptr<T, void (*)(void*)> storage[kLabels];
+  std::vector<int32_t> labels;
+};
+
+template <class T>
+class Program {
+ public:
+  // Throws std::invalid_argument when an operand lies outside its arena or an op has no kernel.
+  Program(std::vector<Step> body, std::vector<Step> update, Sizes sizes, int64_t batch, int64_t micro_batch);
+
+  // Runs steps first .. first + steps - 1 of every active replica. Not to be called twice at once: it waits.
+  void run(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps, int threads);
+
+  Worker<T>& worker(int number);
+  const Sizes& sizes() const { return sizes_; }
+  int64_t batch() const { return batch_; }
+
+ private:
+  struct Lane;
+  void run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first, int64_t steps,
+                   Lane lane);
+  void run_calls(const std::vector<Step>& calls, const Frame<T>& frame, Lane lane);
+
+  std::vector<Step> body_, update_;
+  Sizes sizes_;
+  int64_t batch_, micro_batch_, most_tiles_;
+  std::vector<std::unique_ptr<Worker<T>>> workers_;
+  std::mutex busy_;
+};
+
+// How threads are used: `workers` replicas at a time, each by a team of `team` threads. This is the one place that
+// decides: whole replicas to threads when there are enough of them or when a model is too small to be cut; else one
+// replica after the other, all threads inside it.
+struct Plan {
+  int workers, team;
+};
+Plan plan_threads(int threads, int64_t replicas, int64_t most_tiles);
+
+}  // namespace cap
