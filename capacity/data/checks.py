@@ -1,0 +1,80 @@
+"""The rules every data set keeps. Rows and columns in the messages count from 0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from capacity.data.layout import INT32
+from capacity.errors import InputError
+
+
+def check_shapes(features: tuple[int, ...], labels: tuple[int, ...], what: str) -> None:
+    """Require features (N, D) and labels (N,) with N and D at least 1; `what` names the split."""
+    if len(features) != 2:
+        raise InputError(f"{what} features have the shape {features}: expected two axes (N, D), a sample a row")
+    if len(labels) != 1:
+        raise InputError(f"{what} labels have the shape {labels}: expected one axis (N,), a class index a sample")
+    if features[0] < 1:
+        raise InputError(f"{what} features have no rows: expected at least one sample")
+    if features[1] < 1:
+        raise InputError(f"{what} features have no columns: expected at least one feature")
+    if labels != features[:1]:
+        raise InputError(f"{what} labels have {labels[0]} rows, the features {features[0]}: expected as many of each")
+
+
+def check_finite(features: NDArray[Any], what: str, *, first_row: int = 0, names: Sequence[str] = ()) -> None:
+    """Refuse NaN and infinity in a block of features (n, D), naming row and column of the first."""
+    if features.dtype.kind != "f":
+        return
+    finite = np.isfinite(features)
+    if finite.all():
+        return
+    row, column = (int(index) for index in np.argwhere(~finite)[0])
+    value = "NaN" if np.isnan(features[row, column]) else "an infinity (or a number too large for float32)"
+    named = f"{column} ('{names[column]}')" if names else f"{column}"
+    raise InputError(
+        f"{what} features hold {value} in row {first_row + row}, column {named}: expected finite numbers; "
+        "fill or drop them first"
+    )
+
+
+def as_labels(values: ArrayLike, what: str, *, classes: int | None = None, first_row: int = 0) -> NDArray[np.int32]:
+    """Return labels (n,) as int32 after checking that they are whole numbers in 0..K-1 (or only >= 0, K unknown)."""
+    labels = np.asarray(values)
+    if labels.dtype.kind not in "biuf":
+        raise InputError(f"{what} labels have the type {labels.dtype}: expected whole numbers 0..K-1")
+    limit = np.iinfo(np.int32).max if classes is None else classes
+    with np.errstate(invalid="ignore"):
+        wrong = (labels != np.trunc(labels)) | (labels < 0) | (labels >= limit)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        top = "K-1" if classes is None else f"{classes - 1}"
+        raise InputError(
+            f"{what} labels hold {labels[row]} in row {first_row + row}: expected whole numbers in 0..{top}"
+        )
+    return np.ascontiguousarray(labels, dtype=INT32)
+
+
+def check_several_classes(counts: NDArray[Any], what: str) -> None:
+    """Require at least two classes in use; `counts` (K,) are the samples of each class."""
+    used = np.flatnonzero(counts)
+    if len(used) < 2:
+        raise InputError(f"{what} labels are all of class {used[0]}: expected samples of at least two classes")
+
+
+def check_header(
+    *, inputs: int, classes: int, scale: float, class_names: Sequence[str], feature_names: Sequence[str], what: str
+) -> None:
+    """Require what is stored once per file to be usable and to agree with itself."""
+    if classes < 2:
+        raise InputError(f"{what} has {classes} class: expected at least two")
+    if not (np.isfinite(scale) and scale > 0):
+        raise InputError(f"{what} has the scale {scale}: expected a positive finite number")
+    if len(class_names) != classes:
+        raise InputError(f"{what} has {len(class_names)} class names for {classes} classes: expected as many of each")
+    if feature_names and len(feature_names) != inputs:
+        raise InputError(f"{what} has {len(feature_names)} feature names for {inputs} features: expected as many")

@@ -1,0 +1,49 @@
+"""The files that importers read: plain or gzipped, and what is remembered of them."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from capacity.errors import InputError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while `path` is read into one sentence."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path} not found: check the path") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is truncated or damaged ({error}): fetch it again") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def is_gzip(path: Path) -> bool:
+    """Tell by the first bytes, whatever the name."""
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP_MAGIC
+
+
+def open_source(path: Path) -> BinaryIO:
+    """Open for reading, decompressed."""
+    return cast(BinaryIO, gzip.open(path, "rb")) if is_gzip(path) else path.open("rb")
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return name, size and SHA-256 of a source file, for the provenance (no folder: it means nothing elsewhere)."""
+    digest, size = hashlib.sha256(), 0
+    with reading(path), path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return {"file": path.name, "bytes": size, "sha256": digest.hexdigest()}

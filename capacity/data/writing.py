@@ -1,0 +1,267 @@
+"""Writing data sets: block by block, in bounded memory, and never half."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from capacity import __version__
+from capacity.data.checks import as_labels, check_finite, check_header, check_several_classes, check_shapes
+from capacity.data.layout import (
+    FORMAT,
+    INT32,
+    SPLITS,
+    VERSION,
+    SplitHash,
+    content_digest,
+    storage_dtype,
+    to_storage,
+)
+from capacity.errors import InputError
+
+_NO_DIGEST = np.bytes_(b"0" * 64)
+
+
+@dataclass
+class _Part:
+    """One split while it is written: how many rows there will be, how many there are, and where they go."""
+
+    samples: int
+    written: int = 0
+    features_at: int = 0
+    labels_at: int = 0
+    content: SplitHash = field(default_factory=SplitHash)
+
+
+class DatasetWriter:
+    """Writes a data set file from blocks of rows. Use it as a context manager.
+
+    The file appears under its name when the block ends without an error, complete and on disk; until then, and
+    after any error, there is nothing (or the file that was there before).
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to make. An existing HDF5 file is replaced; any other existing file is left alone and refused.
+    inputs : int
+        D.
+    dtype : dtype
+        Type of the features that will come; stored as uint8 or int16 where that is exact, else as float32.
+    classes : int
+        K.
+    samples, test_samples : int
+        How many rows will be appended to each split.
+    name, class_names, feature_names, scale, provenance
+        As in `Dataset`. Defaults: the file's stem; "0".."K-1"; none; 1; only the version that wrote the file.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        inputs: int,
+        dtype: DTypeLike,
+        classes: int,
+        samples: int,
+        test_samples: int = 0,
+        name: str | None = None,
+        class_names: Sequence[str] = (),
+        feature_names: Sequence[str] = (),
+        scale: float = 1.0,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._inputs, self._classes, self._scale = inputs, classes, float(scale)
+        self._dtype = storage_dtype(np.dtype(dtype), f"{self.path}: features")
+        self._feature_names = tuple(feature_names)
+        class_names = tuple(class_names) or tuple(map(str, range(classes)))
+        check_header(
+            inputs=inputs,
+            classes=classes,
+            scale=self._scale,
+            class_names=class_names,
+            feature_names=self._feature_names,
+            what=f"{self.path}",
+        )
+        counts = zip(SPLITS, (samples, test_samples), strict=True)
+        self._parts = {split: _Part(count) for split, count in counts if count or split == "train"}
+        for split, part in self._parts.items():
+            check_shapes((part.samples, inputs), (part.samples,), f"{self.path}: {split}")
+        self._used = np.zeros(classes, dtype=np.int64)
+        self._attributes: dict[str, Any] = {
+            "format": FORMAT,
+            "format_version": VERSION,
+            "name": name or self.path.stem,
+            "classes": classes,
+            "class_names": class_names,
+            "feature_names": self._feature_names,
+            "scale": self._scale,
+            "provenance": json.dumps({**(provenance or {}), "created_by": f"capacity {__version__}"}),
+        }
+        self._temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> DatasetWriter:
+        _check_target(self.path)
+        try:
+            with self._writing():
+                self._create()
+                self._file = self._temporary.open("r+b")
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def append(self, features: ArrayLike, labels: ArrayLike, *, split: str = "train") -> None:
+        """Add the next rows to a split.
+
+        Parameters
+        ----------
+        features : array_like (n, D)
+        labels : array_like (n,)
+            Class indices 0..K-1.
+        split : {"train", "test"}
+
+        Raises
+        ------
+        InputError
+            Shapes, types or values break a rule (row and column named), more rows came than announced, or the disk
+            is full.
+        """
+        if self._file is None or split not in self._parts:
+            raise InputError(f"{self.path}: no rows were announced for the split '{split}'")
+        part, what = self._parts[split], f"{self.path}: {split}"
+        values, classes = np.asarray(features), np.asarray(labels)
+        if values.ndim == 2 and len(values) == 0:
+            return
+        check_shapes(values.shape, classes.shape, what)
+        if values.shape[1] != self._inputs:
+            raise InputError(f"{what} features have {values.shape[1]} columns: expected {self._inputs}")
+        if part.written + len(values) > part.samples:
+            raise InputError(f"{what} rows are more than the {part.samples} announced")
+        block = self._stored(values, what)
+        indices = as_labels(classes, what, classes=self._classes, first_row=part.written)
+        check_finite(block, what, first_row=part.written, names=self._feature_names)
+        with self._writing():
+            self._put(part.features_at + part.written * block[:1].nbytes, block)
+            self._put(part.labels_at + part.written * INT32.itemsize, indices)
+        part.content.update(block, indices)
+        part.written += len(block)
+        if split == "train":
+            self._used += np.bincount(indices, minlength=self._classes)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._discard()
+
+    def _stored(self, values: NDArray[Any], what: str) -> NDArray[Any]:
+        if not np.can_cast(storage_dtype(values.dtype, f"{what} features"), self._dtype, "safe"):
+            raise InputError(f"{what} features came as {values.dtype} after {self._dtype} was announced")
+        return to_storage(values, self._dtype)
+
+    def _put(self, offset: int, values: NDArray[Any]) -> None:
+        assert self._file is not None
+        self._file.seek(offset)
+        self._file.write(values.data)
+
+    def _create(self) -> None:
+        """Make the file with its header and with room for the arrays, and note where they lie.
+
+        HDF5 writes only these few bytes. The arrays are written with ordinary file calls: they raise an OSError on
+        a full disk, where the HDF5 library would keep the file open and crash the process at its exit. For the same
+        reason the header's room is tried with ordinary calls first.
+        """
+        import h5py
+
+        with self._temporary.open("xb") as room:
+            room.write(bytes(65536 + len(repr(self._attributes)) * 4))
+            os.fsync(room.fileno())
+        early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        # From version 1.8 of the format on an attribute may exceed 64 KiB: there may be many names.
+        # Aligned to a cache line, so that mapped arrays suit every vector instruction.
+        with h5py.File(
+            self._temporary, "w", libver=("v108", "v108"), alignment_threshold=1, alignment_interval=64
+        ) as file:
+            for key, value in self._attributes.items():
+                file.attrs[key] = list(value) if isinstance(value, tuple) and value else value
+            file.attrs["digest"] = file.attrs["validated"] = _NO_DIGEST
+            for split, part in self._parts.items():
+                group, shape = file.create_group(split), (part.samples, self._inputs)
+                features = group.create_dataset("features", shape, self._dtype, dcpl=early)
+                labels = group.create_dataset("labels", shape[:1], INT32, dcpl=early)
+                part.features_at, part.labels_at = features.id.get_offset(), labels.id.get_offset()
+
+    def _finish(self) -> None:
+        import h5py
+
+        for split, part in self._parts.items():
+            if part.written < part.samples:
+                raise InputError(f"{self.path}: {split} rows end after {part.written} of the {part.samples} announced")
+        check_several_classes(self._used, f"{self.path}: training")
+        digest = content_digest(
+            {split: part.content for split, part in self._parts.items()},
+            dtype=self._dtype,
+            inputs=self._inputs,
+            classes=self._classes,
+            scale=self._scale,
+        )
+        with self._writing():
+            assert self._file is not None
+            self._file.close()
+            with h5py.File(self._temporary, "r+") as file:
+                for key in ("digest", "validated"):
+                    file.attrs.modify(key, np.bytes_(digest))
+            with self._temporary.open("r+b") as file:
+                os.fsync(file.fileno())
+            os.replace(self._temporary, self.path)
+            _sync_folder(self.path.parent)
+
+    def _discard(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+        self._temporary.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, RuntimeError) as error:  # h5py raises both
+            raise InputError(f"cannot write {self.path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _check_target(path: Path) -> None:
+    import h5py
+
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.exists() and not (path.is_file() and h5py.is_hdf5(path)):
+        raise InputError(f"cannot write {path}: what is there is not an HDF5 file and will not be replaced")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
