@@ -1,0 +1,237 @@
+"""The driver: hands groups of trials to workers slice by slice, and is the only writer of the database."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from capacity.errors import StudyError
+from capacity.experiments import store
+from capacity.experiments.groups import CHECKPOINT_SHARE, SLICE_SECONDS, Group, make_groups
+from capacity.experiments.interrupt import Interrupted, Interrupts
+from capacity.experiments.launchers import Launcher
+from capacity.experiments.progress import Meter, Progress
+from capacity.experiments.slices import Slice, SliceResult, open_data, resumable
+from capacity.experiments.study import TRIALS
+from capacity.experiments.trial import TrialConfig
+from capacity.experiments.trialfile import file_name
+
+TRIES = 3
+"""How often a group may be under way when a worker process dies, before the study is given up."""
+FLUSH_SECONDS = 0.5
+"""Least time between two commits, so that a thousand short trials do not wait for a thousand of them."""
+POLL_SECONDS = 0.25
+
+
+class Driver:
+    """Runs the trials of one study that are not done; for the one process that holds the study's lock.
+
+    Parameters
+    ----------
+    folder : Path
+    token : str
+        The lock's token, which lets workers write.
+    database : Store
+    sizes : dict
+        The study's trials, and the number of parameters of each.
+    data : str
+        What opens the data set.
+    samples : int
+        N, the training samples of it.
+    device : str
+        Resolved.
+    launcher : Launcher
+        Closed at the end.
+    progress : callable or None
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        token: str,
+        database: store.Store,
+        sizes: dict[TrialConfig, int],
+        *,
+        data: str,
+        samples: int,
+        device: str,
+        launcher: Launcher,
+        progress: Progress | None,
+    ) -> None:
+        self._folder, self._token, self._database, self._sizes = folder, token, database, sizes
+        self._data, self._samples, self._device, self._launcher = data, samples, device, launcher
+        self._meter = Meter(folder, device, sizes, samples, progress)
+        self._interrupts = Interrupts()
+        self._queue: deque[Group] = deque()
+        self._flying: dict[Future[SliceResult], Group] = {}
+        self._unwritten: list[dict[str, Any]] = []
+        self._flushed = 0.0
+
+    def run(self) -> None:
+        """Run until every trial is done.
+
+        Raises
+        ------
+        Interrupted
+            After Ctrl-C, with all that ran checkpointed and recorded.
+        StudyError
+            When workers keep dying, memory runs out or the disk refuses.
+        """
+        with self._interrupts:
+            try:
+                self._queue.extend(self._take_stock(self._not_done()))
+                self._tell(at_once=True)
+                self._loop()
+                self._wind_down()
+            except BaseException:
+                with suppress(Exception):
+                    self._wind_down()
+                raise
+            finally:
+                self._launcher.close()
+                open_data.cache_clear()
+            self._tell(at_once=True)
+        if self._queue:
+            raise Interrupted(self._folder)
+
+    def _loop(self) -> None:
+        while (self._queue or self._flying) and not self._interrupts.requested:
+            while self._queue and len(self._flying) < self._launcher.at_once and not self._interrupts.requested:
+                self._launch(self._queue.popleft())
+            ended, _ = wait(self._flying, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in ended:
+                self._collect(future)
+            if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+                self._flush()
+            self._tell()
+
+    def _not_done(self) -> list[TrialConfig]:
+        """Return the trials that the database does not know to be done, or whose file is gone."""
+        done = {row["key"] for row in store.read_rows(self._folder) if row["state"] == "done"}
+        left = []
+        for trial in self._sizes:
+            if trial.key in done and self._file(trial).exists():
+                self._meter.start_from(trial, 0, done=True)
+            else:
+                left.append(trial)
+        return left
+
+    def _take_stock(self, trials: Iterable[TrialConfig]) -> list[Group]:
+        """Bring the database up to what the trials' files say, and return the groups that are still to run."""
+        unknown, rows, steps = [], [], {}
+        for trial in trials:
+            record = resumable(self._file(trial), self._device)
+            if record is None:
+                unknown.append(trial.key)
+                steps[trial] = 0
+                continue
+            rows.append(record.row())
+            self._meter.start_from(trial, record.step, done=record.outcome is not None)
+            if record.outcome is None:
+                steps[trial] = record.step
+        self._database.reset(unknown)
+        self._database.record(rows)
+        return make_groups(steps, self._sizes, self._launcher.at_once)
+
+    def _launch(self, group: Group) -> None:
+        order = Slice(
+            study=str(self._folder.absolute()),
+            token=self._token,
+            data=self._data,
+            trials=group.trials,
+            device=self._device,
+            threads=self._launcher.threads,
+            seconds=group.seconds,
+        )
+
+        def watch(step: int) -> bool:
+            self._meter.reach(group.trials, step)
+            self._tell()
+            return self._interrupts.requested
+
+        self._meter.running[group] = group.label
+        self._tell()
+        try:
+            future = self._launcher.submit(order, watch)
+        except BrokenExecutor as error:
+            future = Future()
+            future.set_exception(error)
+        self._flying[future] = group
+
+    def _collect(self, future: Future[SliceResult]) -> None:
+        """Take in what a slice achieved, and queue what is left of its group."""
+        group = self._flying.pop(future)
+        del self._meter.running[group]
+        try:
+            result = future.result()
+        except BrokenExecutor as error:
+            self._mend(group, error)
+            return
+        except MemoryError as error:
+            raise StudyError(
+                f"there is not enough memory to train {group.label}; leave out that size, or use fewer workers."
+            ) from error
+        self._unwritten += result.rows
+        left = []
+        for trial, row in zip(group.trials, result.rows, strict=True):
+            self._meter.reach([trial], row["step"])
+            if row["state"] == "done":
+                self._meter.finish(trial)
+            else:
+                left.append(trial)
+        if left:
+            seconds = max(SLICE_SECONDS, result.overhead_seconds / CHECKPOINT_SHARE)
+            self._queue.appendleft(Group(tuple(left), seconds))
+
+    def _mend(self, group: Group, error: BrokenExecutor) -> None:
+        """A worker died, and all slices under way died with it: replace the workers and queue the groups again.
+
+        Which group was to blame is unknown, so each that was under way has used up one of its tries.
+        """
+        broken = [group]
+        wait(self._flying)
+        for future, other in list(self._flying.items()):
+            if isinstance(future.exception(), BrokenExecutor):
+                del self._flying[future], self._meter.running[other]
+                broken.append(other)
+        worst = max(broken, key=lambda group: group.breaks)
+        if worst.breaks + 1 >= TRIES or not self._launcher.restart():
+            raise StudyError(
+                f"a worker process died while training {worst.label}, {worst.breaks + 1} times; if memory ran out use "
+                "fewer workers, and in a script call sweep under 'if __name__ == \"__main__\":'."
+            ) from error
+        for dead in broken:
+            left = self._take_stock(dead.trials)
+            self._queue.extendleft(replace(part, seconds=dead.seconds, breaks=dead.breaks + 1) for part in left)
+
+    def _wind_down(self) -> None:
+        """End what is under way, and record it."""
+        self._launcher.stop()
+        for future in list(self._flying):
+            if future.cancel():
+                self._queue.appendleft(self._flying.pop(future))
+            elif not isinstance(future.exception(), BrokenExecutor):
+                self._collect(future)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._unwritten:
+            self._database.record(self._unwritten)
+        self._unwritten = []
+        self._flushed = time.monotonic()
+
+    def _tell(self, *, at_once: bool = False) -> None:
+        """Report progress; a KeyboardInterrupt raised in there is as good as Ctrl-C."""
+        try:
+            self._meter.tell(at_once=at_once)
+        except KeyboardInterrupt:
+            self._interrupts.requested = True
+
+    def _file(self, trial: TrialConfig) -> Path:
+        return self._folder / TRIALS / file_name(trial.key)

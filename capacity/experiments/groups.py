@@ -1,0 +1,56 @@
+"""Which trials are trained together, and in which order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from capacity.experiments.trial import TrialConfig
+
+SLICE_SECONDS = 10.0
+"""A running trial is checkpointed about this often."""
+CHECKPOINT_SHARE = 0.05
+"""Slices grow until reading and writing checkpoints takes at most this share of the time."""
+GROUP_PARAMETERS = 2**27
+"""Most parameters of a group, all replicas together (512 MiB of float32); one trial may be larger."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trials of one shape at one step, which one Trainer advances together."""
+
+    trials: tuple[TrialConfig, ...]
+    seconds: float = SLICE_SECONDS
+    breaks: int = 0
+
+    @property
+    def label(self) -> str:
+        """The group, for people."""
+        count = len(self.trials)
+        return f"{self.trials[0].label} ({count} trial{'s' if count > 1 else ''})"
+
+
+def make_groups(steps: dict[TrialConfig, int], sizes: dict[TrialConfig, int], workers: int) -> list[Group]:
+    """Put trials into groups of one shape and one step, the most work first.
+
+    Largest first, because the long ones then end while others fill the remaining workers; because nearly all the work
+    is in them, so that the time left is known early; and because a network that does not fit into memory shows at once.
+
+    Parameters
+    ----------
+    steps : dict
+        The trials to put into groups, and how many steps each has done.
+    sizes : dict
+        Number of parameters of each trial.
+    workers : int
+        How many groups run at a time. The trials of a shape are divided over that many groups, since the largest
+        shape alone often is half of the work.
+    """
+    alike: dict[object, list[TrialConfig]] = {}
+    for trial, step in steps.items():
+        alike.setdefault((trial.shape, step), []).append(trial)
+    groups = []
+    for members in alike.values():
+        most = min(math.ceil(len(members) / workers), max(1, GROUP_PARAMETERS // sizes[members[0]]))
+        groups += [Group(tuple(members[i : i + most])) for i in range(0, len(members), most)]
+    return sorted(groups, key=lambda group: -sum(sizes[trial] for trial in group.trials))

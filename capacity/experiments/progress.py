@@ -1,0 +1,132 @@
+"""How far a study is, and how long it will take."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from capacity.experiments.groups import Group
+from capacity.experiments.trial import TrialConfig
+
+RATE_SECONDS = 30.0
+"""The rate shown is that of the last so many seconds."""
+QUIET_SECONDS = 0.1
+"""Least time between two reports."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Progress of a study at one moment.
+
+    Attributes
+    ----------
+    study : Path
+    device : str
+        What the trials are trained on.
+    trials_total, trials_done : int
+        A trial that diverged is done.
+    running : tuple of str
+        The groups under way, largest first, for instance 'width 64, depth 1 (6 trials)'.
+    epochs_total, epochs_done : int
+        Summed over trials; a trial that is done counts with all its epochs.
+    examples_per_second : float
+        Training examples per wall second over all running trials, in the last half minute; evaluation included.
+    seconds_left : float or None
+        Estimated from work (parameters x examples), not from numbers of trials; None until there is a rate.
+    """
+
+    study: Path
+    device: str
+    trials_total: int
+    trials_done: int
+    running: tuple[str, ...]
+    epochs_total: int
+    epochs_done: int
+    examples_per_second: float
+    seconds_left: float | None
+
+
+Progress = Callable[[Snapshot], None]
+
+
+class Meter:
+    """Adds up what was reached and tells `report` about it, not more often than a person can read."""
+
+    def __init__(
+        self,
+        study: Path,
+        device: str,
+        sizes: dict[TrialConfig, int],
+        samples: int,
+        report: Progress | None,
+    ) -> None:
+        self._study, self._device, self._report = study, device, report
+        self._sizes = sizes
+        self._samples = samples
+        self._epochs = dict.fromkeys(sizes, 0.0)
+        self._done: set[TrialConfig] = set()
+        self._examples = 0.0
+        self._work = 0.0
+        self._began = time.monotonic()
+        self._recent: deque[tuple[float, float]] = deque([(self._began, 0.0)])
+        self._reported = -QUIET_SECONDS
+        self.running: dict[Group, str] = {}
+        """The groups under way, and what they are called."""
+
+    def start_from(self, trial: TrialConfig, step: int, *, done: bool) -> None:
+        """Note how far a trial was before this process took it up; that says nothing about the rate."""
+        self._epochs[trial] = step / self._steps_per_epoch(trial)
+        if done:
+            self.finish(trial)
+
+    def reach(self, trials: Iterable[TrialConfig], step: int) -> None:
+        """Note that trials have come to a step."""
+        for trial in trials:
+            epochs = step / self._steps_per_epoch(trial)
+            gained = epochs - self._epochs[trial]
+            self._epochs[trial] = epochs
+            self._examples += gained * self._samples
+            self._work += gained * self._sizes[trial]
+
+    def finish(self, trial: TrialConfig) -> None:
+        """Note that a trial is done; epochs that it will not need count as done."""
+        self._epochs[trial] = trial.epochs
+        self._done.add(trial)
+
+    def tell(self, *, at_once: bool = False) -> None:
+        """Report, unless the last report was a moment ago."""
+        moment = time.monotonic()
+        if self._report is not None and (at_once or moment - self._reported >= QUIET_SECONDS):
+            self._reported = moment
+            self._report(self.snapshot())
+
+    def snapshot(self) -> Snapshot:
+        """Return the progress now."""
+        moment = time.monotonic()
+        left = sum(self._sizes[trial] * (trial.epochs - epochs) for trial, epochs in self._epochs.items())
+        elapsed = moment - self._began
+        return Snapshot(
+            study=self._study,
+            device=self._device,
+            trials_total=len(self._sizes),
+            trials_done=len(self._done),
+            running=tuple(self.running.values()),
+            epochs_total=sum(trial.epochs for trial in self._sizes),
+            epochs_done=sum(int(epochs) for epochs in self._epochs.values()),
+            examples_per_second=self._rate(moment),
+            seconds_left=elapsed * left / self._work if self._work else None,
+        )
+
+    def _steps_per_epoch(self, trial: TrialConfig) -> int:
+        return math.ceil(self._samples / trial.batch)
+
+    def _rate(self, moment: float) -> float:
+        self._recent.append((moment, self._examples))
+        while len(self._recent) > 2 and moment - self._recent[0][0] > RATE_SECONDS:
+            self._recent.popleft()
+        since, before = self._recent[0]
+        return (self._examples - before) / (moment - since) if moment > since else 0.0

@@ -1,0 +1,149 @@
+"""Running a configured sweep: its folder, its lock, its database, and the driver in them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import capacity
+from capacity.data import Dataset, open_dataset
+from capacity.engine.devices import resolve_device
+from capacity.engine.program import compile_training
+from capacity.errors import InputError, StudyError
+from capacity.experiments import store
+from capacity.experiments.atomic import disk_refusals, remove_leftovers, replace_files
+from capacity.experiments.config import SweepConfig
+from capacity.experiments.driver import Driver
+from capacity.experiments.launchers import make_launcher
+from capacity.experiments.lock import Owner, await_writers, study_lock
+from capacity.experiments.progress import Progress
+from capacity.experiments.provenance import now
+from capacity.experiments.study import (
+    SETTINGS,
+    TRIALS,
+    Study,
+    check_same_study,
+    default_folder,
+    settings_text,
+    source_of,
+)
+from capacity.experiments.trial import TrialConfig, trials_of
+from capacity.experiments.trialfile import file_name
+
+
+def run_sweep(config: SweepConfig, *, progress: Progress | None = None, executor: Executor | None = None) -> Study:
+    """Run a sweep as configured, or go on with it, or return at once when it is finished.
+
+    This is :func:`capacity.sweep` with its settings in one object; see there for what it raises.
+    """
+    dataset = open_dataset(config.data)
+    _check_against(config, dataset)
+    resolve_device(config.device)
+    path = Path(config.out) if config.out is not None else default_folder(config, dataset)
+    trials = trials_of(config, dataset.digest)
+    check_same_study(path, config, dataset)
+    if not _is_finished(path, trials):
+        refusals = disk_refusals(f"write the study '{path}'", f"see to that, then go on with 'capacity resume {path}'")
+        with refusals, _claim(path, config, dataset) as owner:
+            await_writers(path)
+            remove_leftovers(path)
+            remove_leftovers(path / TRIALS)
+            _run_locked(path, owner, config, dataset, trials, progress, executor)
+    return Study(path)
+
+
+def _run_locked(
+    path: Path,
+    owner: Owner,
+    config: SweepConfig,
+    dataset: Dataset,
+    trials: Sequence[TrialConfig],
+    progress: Progress | None,
+    executor: Executor | None,
+) -> None:
+    sizes = _sizes(trials, dataset)
+    with closing(store.Store(path)) as database:
+        database.create(_facts(config, dataset), sizes.items())
+        begun_on = store.read_facts(path)["device"]
+        Driver(
+            path,
+            owner.token,
+            database,
+            sizes,
+            data=source_of(dataset),
+            samples=len(dataset.train.labels),
+            device=resolve_device(begun_on if config.device == "auto" else config.device),
+            launcher=make_launcher(executor, config.workers, config.threads),
+            progress=progress,
+        ).run()
+
+
+def _check_against(config: SweepConfig, dataset: Dataset) -> None:
+    """See that the data allow what is asked."""
+    samples = len(dataset.train.labels)
+    if config.batch > samples:
+        raise InputError(
+            f"batch must be at most {samples}, the number of training samples of '{dataset.name}', got {config.batch}."
+        )
+    if config.metric == "top5" and dataset.classes <= 5:
+        raise InputError(
+            f"metric must be 'top1' for '{dataset.name}', got 'top5': with {dataset.classes} classes "
+            "the top-5 error is always 0."
+        )
+
+
+def _is_finished(path: Path, trials: Sequence[TrialConfig]) -> bool:
+    """Whether nothing is left to do; found out without a lock, so that it also works where writing is not allowed."""
+    try:
+        done = {row["key"] for row in store.read_rows(path) if row["state"] == "done"} if path.is_dir() else set()
+    except StudyError:
+        return False
+    return all(trial.key in done and (path / TRIALS / file_name(trial.key)).exists() for trial in trials)
+
+
+@contextmanager
+def _claim(path: Path, config: SweepConfig, dataset: Dataset) -> Iterator[Owner]:
+    """Lock the study's folder, and make it first when it is new; where the disk refuses, leave nothing behind."""
+    is_new = not path.exists()
+    with ExitStack() as stack:
+        try:
+            (path / TRIALS).mkdir(parents=True, exist_ok=True)
+            owner = stack.enter_context(study_lock(path))
+            if not (path / SETTINGS).exists():
+                replace_files(path, [(SETTINGS, settings_text(config, dataset))])
+        except OSError:
+            if is_new:
+                shutil.rmtree(path, ignore_errors=True)
+            raise
+        check_same_study(path, config, dataset)
+        yield owner
+
+
+def _sizes(trials: Sequence[TrialConfig], dataset: Dataset) -> dict[TrialConfig, int]:
+    """Return P, the number of parameters, of every trial."""
+    of_shape: dict[object, int] = {}
+    for trial in trials:
+        if trial.shape not in of_shape:
+            program = compile_training(trial.model(), dataset.inputs, dataset.classes, trial.batch, trial.sgd())
+            of_shape[trial.shape] = program.sizes["parameters"]
+    return {trial: of_shape[trial.shape] for trial in trials}
+
+
+def _facts(config: SweepConfig, dataset: Dataset) -> dict[str, Any]:
+    return {
+        "format": store.FORMAT,
+        "version": capacity.__version__,
+        "created": now(),
+        "device": resolve_device(config.device),
+        "data_name": dataset.name,
+        "data_path": str(dataset.path),
+        "data_digest": dataset.digest,
+        "samples": len(dataset.train.labels),
+        "test_samples": None if dataset.test is None else len(dataset.test.labels),
+        "inputs": dataset.inputs,
+        "classes": dataset.classes,
+    }

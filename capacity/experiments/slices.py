@@ -1,0 +1,207 @@
+"""What a worker does: advance a group of trials for a while, then write their files.
+
+A group is trials of one network shape at one step, trained together as the replicas of one Trainer. Each slice begins
+from the trials' files and ends in them, so every trial of more than one slice goes through the same path as one
+that was killed, and a slice may run in any process that sees the study's folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from capacity.data import Dataset, open_dataset
+from capacity.errors import StudyError
+from capacity.experiments.atomic import replace_files
+from capacity.experiments.lock import writer
+from capacity.experiments.outcomes import Outcome
+from capacity.experiments.provenance import now, provenance
+from capacity.experiments.trial import TrialConfig
+from capacity.experiments.trialfile import TrialRecord, file_name, layout_of, pack, read_record, read_state
+from capacity.training import Metrics, Trainer
+
+SHORT_RUN_SECONDS = 0.2
+"""About how long the trainer runs natively before it is asked again whether to stop."""
+
+Watch = Callable[[int], bool]
+"""Called with the step reached, every SHORT_RUN_SECONDS or so; a true answer ends the slice."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The order to advance a group of trials, all of one shape and at one step, for `seconds`."""
+
+    study: str
+    token: str
+    data: str
+    trials: tuple[TrialConfig, ...]
+    device: str
+    threads: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """What a slice achieved: each trial's changing columns, and the seconds it spent on files and set-up."""
+
+    rows: tuple[dict[str, Any], ...]
+    overhead_seconds: float
+
+
+def run_slice(order: Slice, watch: Watch | None = None) -> SliceResult:
+    """Advance a group until it is done, its time is up or `watch` says so; then write its files.
+
+    Raises
+    ------
+    StudyError
+        When the study was taken over by another process, the data changed, or the disk refuses.
+    """
+    began = time.perf_counter()
+    folder = Path(order.study)
+    with writer(folder, order.token):
+        group = _Group(order, folder / "trials")
+        started = time.perf_counter()
+        group.run(started + order.seconds, watch)
+        ended = time.perf_counter()
+        replace_files(folder / "trials", group.files())
+    rows = tuple(record.row() for record in group.records)
+    return SliceResult(rows, (started - began) + (time.perf_counter() - ended))
+
+
+def resumable(path: Path, device: str) -> TrialRecord | None:
+    """Return what a trial's file holds, or None when there is nothing to go on from.
+
+    A trial that was begun on another device is begun again, so that each trial's numbers come from one device.
+    """
+    if not path.exists():
+        return None
+    record = read_record(path)
+    return record if record.outcome or record.device == device else None
+
+
+@functools.lru_cache(maxsize=1)
+def open_data(source: str, digest: str) -> Dataset:
+    """Open the study's data once per process, and see that it is what the study began with."""
+    dataset = open_dataset(source)
+    if dataset.digest != digest:
+        raise StudyError(f"the data set '{source}' has changed since the study began; put the earlier content back.")
+    return dataset
+
+
+class _Group:
+    """The trials of a slice in memory: a Trainer and, replica by replica, their records."""
+
+    def __init__(self, order: Slice, trials_folder: Path) -> None:
+        first = order.trials[0]
+        self._dataset = open_data(order.data, first.data_digest)
+        self._trainer = Trainer(
+            first.model(),
+            self._dataset,
+            batch=first.batch,
+            lrs=[trial.lr for trial in order.trials],
+            seeds=[trial.seed for trial in order.trials],
+            optimizer=first.sgd(),
+            precision=first.precision,
+            device=order.device,
+            threads=order.threads,
+        )
+        source = provenance(self._dataset, order.device, first.precision, order.threads, len(order.trials))
+        paths = [trials_folder / file_name(trial.key) for trial in order.trials]
+        found = [resumable(path, order.device) for path in paths]
+        if any(record is not None for record in found):
+            self._trainer.restore([read_state(path) for path in paths])
+        self.records = [
+            _begin(trial, order.device, source, layout_of(self._trainer.segments))
+            if record is None
+            else _go_on(record, source)
+            for trial, record in zip(order.trials, found, strict=True)
+        ]
+
+    def run(self, deadline: float, watch: Watch | None) -> None:
+        """Train and measure until all trials are done, the deadline has passed or `watch` says so."""
+        steps = 1
+        while running := [record for record in self.records if record.outcome is None]:
+            epoch, into_epoch = divmod(self._trainer.step, self._trainer.steps_per_epoch)
+            if into_epoch == 0 and running[0].measured == epoch:
+                self._measure(epoch)
+            else:
+                steps = self._advance(running, min(steps, self._trainer.steps_per_epoch - into_epoch))
+            if (watch is not None and watch(self._trainer.step)) or time.perf_counter() >= deadline:
+                break
+
+    def files(self) -> Iterator[tuple[str, memoryview]]:
+        """Yield the name and content of each trial's file."""
+        for record, state in zip(self.records, self._trainer.states(), strict=True):
+            yield file_name(record.config.key), pack(record, state)
+
+    def _advance(self, running: list[TrialRecord], steps: int) -> int:
+        """Advance by `steps` and return how many to do next."""
+        began = time.perf_counter()
+        self._trainer.advance(steps)
+        seconds = time.perf_counter() - began
+        for record in running:
+            record.step = self._trainer.step
+            record.training_seconds += seconds
+            record.epoch_seconds += seconds
+        return max(1, int(steps * min(SHORT_RUN_SECONDS / max(seconds, 1e-6), 8.0)))
+
+    def _measure(self, epoch: int) -> None:
+        """Evaluate after `epoch` epochs, extend the curves, and end the trials that are at their end."""
+        began = time.perf_counter()
+        measured = {"train": self._trainer.evaluate("train")}
+        if self._dataset.test is not None:
+            measured["test"] = self._trainer.evaluate("test")
+        seconds = time.perf_counter() - began
+        samples = len(self._dataset.train.labels)
+        for replica, record in enumerate(self.records):
+            if record.outcome is not None:
+                continue
+            record.measure(
+                {
+                    **_quantities(measured, replica),
+                    "seconds": record.epoch_seconds + seconds,
+                    "examples_per_second": samples / record.training_seconds if epoch else math.nan,
+                }
+            )
+            record.epoch_seconds = record.training_seconds = 0.0
+            record.outcome = _outcome(record, epoch)
+            if record.outcome is not None:
+                record.finished = now()
+                self._trainer.active[replica] = False
+
+
+def _begin(trial: TrialConfig, device: str, source: dict[str, Any], layout: str) -> TrialRecord:
+    return TrialRecord(trial, device, started=source["since"], provenance=source, layout=layout)
+
+
+def _go_on(record: TrialRecord, source: dict[str, Any]) -> TrialRecord:
+    """Note in the provenance that another process goes on with the trial."""
+    before = dict(record.provenance)
+    earlier = before.pop("earlier", [])
+    if (before["host"], before["pid"]) != (source["host"], source["pid"]):
+        earlier = [*earlier, before]
+    else:
+        source = {**source, "since": before["since"]}
+    record.provenance = {**source, "earlier": earlier} if earlier else source
+    return record
+
+
+def _quantities(measured: dict[str, Metrics], replica: int) -> dict[str, float]:
+    return {
+        f"{split}_{name}": float(getattr(metrics, name)[replica])
+        for split, metrics in measured.items()
+        for name in ("loss", "top1", "top5")
+    }
+
+
+def _outcome(record: TrialRecord, epoch: int) -> Outcome | None:
+    if not math.isfinite(record.curves["train_loss"][-1]):
+        return Outcome.DIVERGED
+    if epoch < record.config.epochs:
+        return None
+    return Outcome.FITTED if record.curves["train_top1"][-1] == 0 else Outcome.STEP_LIMIT

@@ -1,0 +1,191 @@
+"""The file of one trial, trials/KEY.h5: what was asked, what was measured, and the checkpoint to go on from.
+
+The layout is the same while the trial runs and when it is done. A file is never changed in place: a new one is
+written aside, flushed and renamed over the old, so it can be opened and copied at any time.
+
+==================================  =================================================================================
+`/` attributes
+`format`                            'capacity-trial/1'
+`key`, `config`                     the trial's key, and its :class:`TrialConfig` as JSON
+`state`                             'running' or 'done'
+`outcome`                           a code of :class:`Outcome`, or '' while running
+`started`, `finished`               UTC, ISO 8601; `finished` is '' while running
+`device`                            the device it was trained on
+`provenance`                        JSON: versions, machine, threads, data file; `earlier` lists the processes that
+                                    trained it before, when it was interrupted
+`/curves`                           one float64 array per quantity, entry e is after e epochs (0: before training)
+`train_loss`                        mean cross-entropy over the whole training set, nats
+`train_top1`, `train_top5`          errors over the whole training set, fractions (top5 is NaN up to 5 classes)
+`test_loss`, `test_top1`,           the same over the test split; absent when the data set has none
+`test_top5`
+`seconds`                           wall time of the epoch, training and evaluation
+`examples_per_second`               training examples of this trial per wall second of training, without evaluation;
+                                    NaN in entry 0
+`/checkpoint`                       attributes `step` (SGD steps done), `epoch_seconds` and `training_seconds` (wall
+                                    time spent so far in an epoch that is not finished)
+`parameters`                        (P,), attribute `layout`: JSON list of [name, shape] in order
+`optimizer`                         (S,), the optimizer's state; S = 0 for plain SGD
+==================================  =================================================================================
+
+Trials of one network shape are trained together (`replicas` in the provenance), so a wall time is that of all of them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from capacity.engine.program import Segment
+from capacity.errors import StudyError
+from capacity.experiments.outcomes import Outcome
+from capacity.experiments.trial import TrialConfig
+from capacity.training import State
+
+FORMAT = "capacity-trial/1"
+QUANTITIES = tuple(f"{split}_{name}" for split in ("train", "test") for name in ("loss", "top1", "top5"))
+CURVES = (*QUANTITIES, "seconds", "examples_per_second")
+
+
+@dataclass
+class TrialRecord:
+    """What is known of one trial; see the module for the units."""
+
+    config: TrialConfig
+    device: str
+    started: str
+    provenance: dict[str, Any]
+    layout: str
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    step: int = 0
+    epoch_seconds: float = 0.0
+    training_seconds: float = 0.0
+    outcome: Outcome | None = None
+    finished: str = ""
+
+    @property
+    def measured(self) -> int:
+        """How many entries the curves have: epochs done and measured, plus one for the start."""
+        return len(self.curves.get("seconds", ()))
+
+    def measure(self, values: dict[str, float]) -> None:
+        """Append one entry to the curves."""
+        for name, value in values.items():
+            self.curves.setdefault(name, []).append(value)
+
+    def row(self) -> dict[str, Any]:
+        """Return the trial's columns in the study's table that change as it runs."""
+        last = {name: self.curves[name][-1] if self.curves.get(name) else math.nan for name in QUANTITIES}
+        epochs_done = max(self.measured - 1, 0)
+        return {
+            "key": self.config.key,
+            "state": "done" if self.outcome else "running",
+            "outcome": self.outcome.value if self.outcome else None,
+            "epochs_done": epochs_done,
+            "step": self.step,
+            **last,
+            "seconds": sum(self.curves.get("seconds", ())) + self.epoch_seconds,
+            "examples_per_second": _mean_rate(self.curves.get("examples_per_second", [])[1:]),
+            "device": self.device,
+            "started": self.started,
+            "finished": self.finished or None,
+            "provenance": json.dumps(self.provenance),
+        }
+
+
+def _mean_rate(rates: list[float]) -> float:
+    """Return examples per second over all epochs, which have as many examples each: the harmonic mean."""
+    return len(rates) / sum(1 / rate for rate in rates) if rates else math.nan
+
+
+def layout_of(segments: Iterable[Segment]) -> str:
+    """Return the names and shapes of the parameters in their order, as JSON."""
+    return json.dumps([[f"{segment.layer}/{segment.role}", segment.shape] for segment in segments])
+
+
+def file_name(key: str) -> str:
+    """Return the name of a trial's file in the folder trials/."""
+    return f"{key}.h5"
+
+
+def pack(record: TrialRecord, state: State) -> memoryview:
+    """Return the content of the trial's file."""
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        file.attrs.update(
+            format=FORMAT,
+            key=record.config.key,
+            config=json.dumps(asdict(record.config)),
+            state="done" if record.outcome else "running",
+            outcome=record.outcome.value if record.outcome else "",
+            started=record.started,
+            finished=record.finished,
+            device=record.device,
+            provenance=json.dumps(record.provenance),
+        )
+        curves = file.create_group("curves")
+        for name, values in record.curves.items():
+            curves[name] = np.array(values, np.float64)
+        checkpoint = file.create_group("checkpoint")
+        checkpoint.attrs.update(
+            step=record.step, epoch_seconds=record.epoch_seconds, training_seconds=record.training_seconds
+        )
+        checkpoint["parameters"] = state.parameters
+        checkpoint["parameters"].attrs["layout"] = record.layout
+        checkpoint["optimizer"] = state.optimizer
+    return image.getbuffer()
+
+
+def read_record(path: Path) -> TrialRecord:
+    """Read what a trial's file says, all but parameters and optimizer state.
+
+    Raises
+    ------
+    StudyError
+        When the file is not one of this format or is damaged.
+    """
+    with _opened(path) as file:
+        said = dict(file.attrs)
+        if said["format"] != FORMAT:
+            raise ValueError(f"its format is '{said['format']}', expected '{FORMAT}'")
+        checkpoint = file["checkpoint"]
+        return TrialRecord(
+            config=TrialConfig(**json.loads(said["config"])),
+            device=said["device"],
+            started=said["started"],
+            provenance=json.loads(said["provenance"]),
+            layout=checkpoint["parameters"].attrs["layout"],
+            curves={name: values[...].tolist() for name, values in file["curves"].items()},
+            step=int(checkpoint.attrs["step"]),
+            epoch_seconds=float(checkpoint.attrs["epoch_seconds"]),
+            training_seconds=float(checkpoint.attrs["training_seconds"]),
+            outcome=Outcome(said["outcome"]) if said["outcome"] else None,
+            finished=said["finished"],
+        )
+
+
+def read_state(path: Path) -> State:
+    """Read the checkpoint of a trial's file: step, parameters (P,), optimizer state (S,)."""
+    with _opened(path) as file:
+        checkpoint = file["checkpoint"]
+        return State(int(checkpoint.attrs["step"]), checkpoint["parameters"][...], checkpoint["optimizer"][...])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open a trial's file, which nobody changes in place and so needs no lock."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise StudyError(
+            f"the trial file '{path}' cannot be read ({error}); remove it to train that trial again."
+        ) from error
