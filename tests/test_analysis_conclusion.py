@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from make_rows import Errors, make_rows
-
 from capacity.analysis import capacity_curves, conclusion, return_on_investment
+from tests.make_rows import Errors, make_rows
 
 INF = math.inf
 
@@ -117,6 +116,11 @@ def test_unfinished_and_diverged_runs_are_named() -> None:
 def test_diverged_runs_at_other_learning_rates_only() -> None:
     text = line({(1, 1, 0.1): [0.5], (1, 1, 9.0): [INF], (1, 2, 0.1): [0.1]})
     assert text.endswith(" 1 run diverged, none of them at a chosen learning rate.")
+
+
+def test_widths_lost_to_divergence_are_named() -> None:
+    text = line({(1, 1, 0.1): [0.5], (1, 2, 0.1): [0.1], (1, 4, 0.1): [INF], (1, 8, 0.1): [INF]})
+    assert text.endswith(" 2 runs diverged, 2 of them at a chosen learning rate; no error can be given for width 4, 8.")
 
 
 def test_several_depths_are_told_apart() -> None:

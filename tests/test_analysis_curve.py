@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from make_rows import make_rows
 
 from capacity.analysis import capacity_curves, capacity_table, group_runs, select_lr
 from capacity.errors import InputError
+from tests.make_rows import make_rows
 
 INF = math.inf
 

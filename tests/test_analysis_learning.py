@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from make_rows import make_rows
 
 from capacity.analysis import Runs, group_runs, learning_curve, learning_table
+from tests.make_rows import make_rows
 
 INF, NAN = math.inf, math.nan
 

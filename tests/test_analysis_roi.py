@@ -7,10 +7,10 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from make_rows import Errors, make_rows
 
 from capacity.analysis import ReturnOnInvestment, capacity_curves, return_on_investment, roi_table
 from capacity.errors import InputError
+from tests.make_rows import Errors, make_rows
 
 INF = math.inf
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 from capacity.analysis.curve import CapacityCurve, CurvePoint
@@ -128,11 +129,13 @@ def _number(value: float) -> str:
 
 
 def _diverged(curves: Sequence[CapacityCurve]) -> list[str]:
-    runs = sum(point.diverged for curve in curves for point in curve.points)
+    points = [point for curve in curves for point in curve.points]
+    runs, chosen = sum(point.diverged for point in points), sum(point.chosen.diverged for point in points)
     if not runs:
         return []
-    chosen = sum(point.chosen.diverged for curve in curves for point in curve.points)
-    return [f"{runs} run{'s' * (runs > 1)} diverged, {chosen or 'none'} of them at a chosen learning rate."]
+    lost = sorted({point.width for point in points if math.isinf(point.error)})
+    widths = f"; no error can be given for width {', '.join(map(str, lost))}" if lost else ""
+    return [f"{runs} run{'s' * (runs > 1)} diverged, {chosen or 'none'} of them at a chosen learning rate{widths}."]
 
 
 def _missing(curves: Sequence[CapacityCurve]) -> list[str]:
