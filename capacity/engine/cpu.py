@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.engine.executor import Replicas, Source
+from capacity.engine.initialise import Uniform
 from capacity.engine.program import ARENAS, BoundCall, Operand, Program
 from capacity.errors import DeviceError
 
@@ -33,7 +34,7 @@ if os.environ.get(PATH_VARIABLE):
             f"{PATH_VARIABLE} must be one of {', '.join(_cpu.supported_paths())} here: {error}; unset it."
         ) from error
 
-uniform = _cpu.uniform
+uniform: Uniform = _cpu.uniform
 
 
 class CpuExecutor:
@@ -57,7 +58,7 @@ class CpuExecutor:
 
     def arena(self, name: str) -> NDArray[Any]:
         """Return a view of the first worker's 'gradients', 'activations' or 'labels', for tests of single ops."""
-        return self._native.arena(ARENAS.index(name))  # type: ignore[no-any-return]
+        return self._native.arena(ARENAS.index(name))
 
 
 def available_cores() -> int:

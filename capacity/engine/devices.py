@@ -28,7 +28,9 @@ def resolve_device(device: str) -> str:
 def resolve_precision(device: str, precision: str) -> np.dtype[Any]:
     """Return the floating type of parameters; the reference device always works in float64."""
     if precision not in PRECISIONS:
-        raise InputError(f"precision must be a known precision, got '{precision}'{did_you_mean(precision, PRECISIONS)}.")
+        raise InputError(
+            f"precision must be a known precision, got '{precision}'{did_you_mean(precision, PRECISIONS)}."
+        )
     return np.dtype(np.float64 if device == "reference" else precision)
 
 

@@ -1,4 +1,6 @@
-"""Fusions: the rules that turn the calls of a tape into fewer, larger calls. The rules look at who reads a value; a value that somebody else reads is never fused away.
+"""Fusions: the rules that turn the calls of a tape into fewer, larger calls.
+
+The rules look at who reads a value; a value that somebody else reads is never fused away.
 """
 
 from __future__ import annotations

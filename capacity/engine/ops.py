@@ -77,8 +77,7 @@ def _dense_shapes(x: Shape, w: Shape, b: Shape, *, activation: str = "identity")
 
 
 def _dense_gradient(tape: Tape, call: Call, dy: Value | None) -> Sequence[Value | None]:
-    x, w, b = call.inputs
-    assert x and w and b and dy
+    x, w, b = (call.present_input(i) for i in range(3))
     dx = tape.record("dense_grad_input", dy, w, None)[0] if x.needs_gradient else None
     tape.record("dense_grad_weight", x, dy, outputs=(tape.gradient_of(w), tape.gradient_of(b)))
     return dx, None, None

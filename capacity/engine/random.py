@@ -46,7 +46,8 @@ def words(seed: int, purpose: int, stream: int, count: int) -> NDArray[np.uint64
     counter[:, 0] = np.arange(blocks, dtype=np.uint64) & _LOW
     counter[:, 1] = np.arange(blocks, dtype=np.uint64) >> np.uint64(32)
     counter[:, 2], counter[:, 3] = stream, purpose
-    return philox4x32(counter, seed).reshape(-1)[:count]
+    flat: NDArray[np.uint64] = philox4x32(counter, seed).reshape(-1)
+    return flat[:count]
 
 
 def uniform(seed: int, purpose: int, stream: int, count: int) -> NDArray[np.float64]:
@@ -83,4 +84,5 @@ def _mix(value: NDArray[np.uint64], key: np.uint64) -> NDArray[np.uint64]:
     h = (value ^ key) & _LOW
     h = ((h ^ (h >> np.uint64(16))) * np.uint64(0x85EBCA6B)) & _LOW
     h = ((h ^ (h >> np.uint64(13))) * np.uint64(0xC2B2AE35)) & _LOW
-    return h ^ (h >> np.uint64(16))
+    mixed: NDArray[np.uint64] = h ^ (h >> np.uint64(16))
+    return mixed

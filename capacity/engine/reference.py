@@ -46,9 +46,7 @@ def gather(x: Array, y: NDArray[np.int32], f: Frame, *, inputs: int, shuffled: b
     y[:] = f.source.labels[index]
 
 
-def dense(
-    y: Array, z: Array | None, x: Array, w: Array, b: Array, f: Frame, *, activation: str = "identity"
-) -> None:
+def dense(y: Array, z: Array | None, x: Array, w: Array, b: Array, f: Frame, *, activation: str = "identity") -> None:
     """z = x W + b, y = activation(z): x (B, D), W (D, H), b (H,)."""
     pre = x @ w + b
     if z is not None:
@@ -132,7 +130,8 @@ def sgd(w: Array, v: Array | None, g: Array, f: Frame, *, momentum: float, weigh
 
 
 def _gelu_derivative(z: Array) -> Array:
-    return 0.5 * (1.0 + erf(z / np.sqrt(2.0))) + z * np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+    derivative: Array = 0.5 * (1.0 + erf(z / np.sqrt(2.0))) + z * np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+    return derivative
 
 
 ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
@@ -170,9 +169,11 @@ class ReferenceExecutor:
 
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
+        if len(source.labels) == 0:
+            return
         for r in np.flatnonzero(replicas.active):
             for step in range(first_step, first_step + steps):
-                self._step(replicas, r, source, step)
+                self._step(replicas, int(r), source, step)
 
     def _step(self, replicas: Replicas, r: int, source: Source, step: int) -> None:
         samples, batch = len(source.labels), self.program.batch

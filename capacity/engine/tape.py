@@ -39,6 +39,13 @@ class Call:
     inputs: tuple[Value | None, ...]
     attributes: dict[str, Attribute] = field(default_factory=dict)
 
+    def present_input(self, number: int) -> Value:
+        """Return an input that the op cannot do without."""
+        value = self.inputs[number]
+        if value is None:
+            raise AssertionError(f"op '{self.op}' needs its input {number}")
+        return value
+
 
 class Tape:
     """Records calls and parameters in the order in which a model makes them."""

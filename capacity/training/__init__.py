@@ -2,7 +2,7 @@
 
 from capacity.engine.devices import describe_device
 from capacity.engine.program import SGD
-from capacity.training.train import TrainResult, train
+from capacity.training.simple import TrainResult, train
 from capacity.training.trainer import Metrics, State, Trainer
 
 __all__ = ["SGD", "Metrics", "State", "TrainResult", "Trainer", "describe_device", "train"]

@@ -171,9 +171,7 @@ class Trainer:
         return Source(split.features, split.labels, self.data.scale)
 
 
-def _check(
-    data: Dataset, batch: int, lrs: Sequence[float], seeds: Sequence[int], threads: int | None
-) -> None:
+def _check(data: Dataset, batch: int, lrs: Sequence[float], seeds: Sequence[int], threads: int | None) -> None:
     samples = len(data.train.labels)
     if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch <= samples:
         raise InputError(f"batch must be a whole number from 1 to the {samples} rows of the data, got {batch!r}.")

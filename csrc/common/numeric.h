@@ -1,5 +1,5 @@
-// Scalar maths, shared by every device so that they agree. Branch-free, so that compilers vectorise the loops around it.
-// NaN in gives NaN out everywhere; no function here relies on fast-math.
+// Scalar maths, shared by every device so that they agree. Branch-free, so that compilers vectorise the loops around
+// it. NaN in gives NaN out everywhere; no function here relies on fast-math.
 #pragma once
 
 #include <cmath>

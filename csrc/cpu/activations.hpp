@@ -48,7 +48,8 @@ template <int hundredths>
 struct Rectifier {
   template <class T>
   __attribute__((always_inline)) static T value(T z) {
-    return z <= T(0) ? T(hundredths) / T(100) * z : z;
+    const T below = hundredths ? T(hundredths) / T(100) * z : T(0);  // 0 for ReLU at -infinity too
+    return z <= T(0) ? below : z;
   }
   template <class T>
   __attribute__((always_inline)) static T derivative(T y) {

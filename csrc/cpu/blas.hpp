@@ -25,8 +25,8 @@ CAP_INLINE Gemm<double> gemm_of(double) { return blas.dgemm; }
 // C (m, n) = alpha op(A) op(B) + beta C, all row-major; op(A) is (m, k), op(B) is (k, n). BLAS is column-major, where
 // the same memory is C' = op(B)' op(A)'. With beta = 0, C is not read.
 template <class T>
-CAP_INLINE void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda,
-          const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+CAP_INLINE void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a,
+                     int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
   char ta = transpose_a ? 'T' : 'N', tb = transpose_b ? 'T' : 'N';
   int m_ = int(m), n_ = int(n), k_ = int(k), lda_ = int(lda), ldb_ = int(ldb), ldc_ = int(ldc);
   gemm_of(T())(&tb, &ta, &n_, &m_, &k_, &alpha, const_cast<T*>(b), &ldb_, const_cast<T*>(a), &lda_, &beta, c, &ldc_);

@@ -8,5 +8,4 @@
 #include "tiles.hpp"
 
 // The row of op `name` in this path's table (csrc/cpu/table.cpp).
-#define CAP_KERNEL(name) \
-  extern const KernelRow name##_row = {#name, name<float>, name<double>, name##_tiles};
+#define CAP_KERNEL(name) extern const KernelRow name##_row = {#name, name<float>, name<double>, name##_tiles};

@@ -115,9 +115,14 @@ void run(Program<T>& program, py::array_t<T> parameters, py::array_t<T> optimize
   require(active, {R}, "active");
   if (!blas.sgemm || !blas.dgemm) throw std::invalid_argument("set_blas must be called first");
   const Source source = source_from(features, labels, scale);
-  const Replicas<T> replicas = {parameters.mutable_data(), optimizer.mutable_data(), statistics.mutable_data(),
-                                statistics.shape(1),       seeds.data(),             lrs.data(),
-                                active.data(),             R};
+  const Replicas<T> replicas = {parameters.mutable_data(),
+                                optimizer.mutable_data(),
+                                statistics.mutable_data(),
+                                statistics.shape(1),
+                                seeds.data(),
+                                lrs.data(),
+                                active.data(),
+                                R};
   py::gil_scoped_release release;
   program.run(replicas, source, first, steps, threads);
 }

@@ -10,7 +10,7 @@ namespace cap {
 
 struct Path {
   const char* name;
-  bool (*supported)();                    // by this processor
+  bool (*supported)();                   // by this processor
   const KernelRow* const* (*kernels)();  // ends with a null pointer
 };
 

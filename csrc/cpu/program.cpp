@@ -74,6 +74,7 @@ Worker<T>& Program<T>::worker(int number) {
 template <class T>
 void Program<T>::run(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps, int threads) {
   std::lock_guard<std::mutex> guard(busy_);
+  if (source.samples == 0) return;
   std::vector<int64_t> active;
   for (int64_t r = 0; r < replicas.count; ++r) {
     if (replicas.active[r]) active.push_back(r);
@@ -102,8 +103,8 @@ void Program<T>::run(const Replicas<T>& replicas, const Source& source, int64_t 
 
 // Every thread of a team computes the same frames and takes its share of each call's tiles.
 template <class T>
-void Program<T>::run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first,
-                             int64_t steps, Lane lane) {
+void Program<T>::run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first, int64_t steps,
+                             Lane lane) {
   const int64_t per_epoch = (source.samples + batch_ - 1) / batch_;
   Frame<T> frame;
   frame.arenas[kParameters] = replicas.parameters + r * sizes_.arenas[kParameters];
@@ -146,7 +147,7 @@ template <class T>
 void Program<T>::run_calls(const std::vector<Step>& calls, const Frame<T>& frame, Lane lane) {
   for (const Step& step : calls) {
     for (int64_t tile = lane.rank; tile < step.call.tiles; tile += lane.team) {
-      kernel_of<T>(*step.kernel)(step.call, frame, tile);
+      kernel_of<T> (*step.kernel)(step.call, frame, tile);
     }
     if (lane.team > 1) {
 #pragma omp barrier

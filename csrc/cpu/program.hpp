@@ -22,7 +22,8 @@ struct Step {
   const KernelRow* kernel;
 };
 
-// What a run is given: row r of each array belongs to replica r. parameters (R, P), optimizer (R, S), statistics (R, n).
+// What a run is given: row r of each array belongs to replica r. parameters (R, P), optimizer (R, S), statistics (R,
+// n).
 template <class T>
 struct Replicas {
   T* parameters;

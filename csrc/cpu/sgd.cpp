@@ -1,4 +1,5 @@
-// sgd: v = momentum v + g + weight_decay w; w -= lr v, in one pass over all parameters. w, g and, with momentum, v (P,).
+// sgd: v = momentum v + g + weight_decay w; w -= lr v, in one pass over all parameters. w, g and, with momentum, v
+// (P,).
 #include "kernels.hpp"
 
 namespace cap {

@@ -1,5 +1,6 @@
 // softmax_xent: cross-entropy of softmax(z) with labels y, per row, in nats, and the gradient of its mean over the
-// whole batch. z (B, K), y (B,), loss (B,) and dz (B, K), each of these two absent where nobody reads it. Tiles are rows.
+// whole batch. z (B, K), y (B,), loss (B,) and dz (B, K), each of these two absent where nobody reads it. Tiles are
+// rows.
 #include <cmath>
 
 #include "../common/numeric.h"

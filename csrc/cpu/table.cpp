@@ -2,9 +2,10 @@
 #include "kernels.hpp"
 #include "path.hpp"
 
-#define CAP_OPS(X)                                                                                            \
-  X(gather) X(dense) X(dense_grad_input) X(dense_grad_weight) X(activation) X(activation_grad) X(softmax_xent) \
-  X(topk_errors) X(tally) X(sgd)
+#define CAP_OPS(X)                                                                                                  \
+  X(gather)                                                                                                         \
+  X(dense) X(dense_grad_input) X(dense_grad_weight) X(activation) X(activation_grad) X(softmax_xent) X(topk_errors) \
+      X(tally) X(sgd)
 
 namespace cap {
 namespace CAP_PATH {

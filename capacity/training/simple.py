@@ -74,8 +74,7 @@ def train(
         curve.append(trainer.evaluate())
     (state,) = trainer.states()
     parameters = {
-        f"{s.layer}/{s.role}": state.parameters[s.offset : s.offset + s.size].reshape(s.shape)
-        for s in trainer.segments
+        f"{s.layer}/{s.role}": state.parameters[s.offset : s.offset + s.size].reshape(s.shape) for s in trainer.segments
     }
     loss, top1, top5 = (np.array([getattr(m, name)[0] for m in curve]) for name in ("loss", "top1", "top5"))
     return TrainResult(loss, top1, top5, parameters, trainer.device, str(state.parameters.dtype))

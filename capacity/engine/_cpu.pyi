@@ -1,0 +1,39 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+openmp: bool
+
+class ProgramF32:
+    def __init__(
+        self, body: list[Any], update: list[Any], sizes: Sequence[int], batch: int, micro_batch: int
+    ) -> None: ...
+    def run(
+        self,
+        parameters: NDArray[Any],
+        optimizer: NDArray[Any],
+        statistics: NDArray[np.float64],
+        seeds: NDArray[np.uint64],
+        lrs: NDArray[np.float64],
+        active: NDArray[np.bool_],
+        features: NDArray[Any],
+        labels: NDArray[np.int32],
+        scale: float,
+        first: int,
+        steps: int,
+        threads: int,
+    ) -> None: ...
+    def arena(self, id: int) -> NDArray[Any]: ...
+
+class ProgramF64(ProgramF32): ...
+
+def set_blas(sgemm: int, dgemm: int) -> None: ...
+def uniform(seed: int, purpose: int, stream: int, count: int) -> NDArray[np.float64]: ...
+def permutation(seed: int, epoch: int, n: int, positions: NDArray[np.int64]) -> NDArray[np.int64]: ...
+def supported_paths() -> list[str]: ...
+def current_path() -> str: ...
+def select_path(name: str) -> None: ...
+def op_names() -> list[str]: ...
+def plan_threads(threads: int, replicas: int, most_tiles: int) -> tuple[int, int]: ...

@@ -1,0 +1,175 @@
+"""The op test table: what every executor must compute like the reference. One group of rows per op."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.engine.executor import STORED_TYPES, Source
+from capacity.engine.ops import SAVED
+from tests.executors import In, OpCase, Out
+
+SHAPES = [(1, 1, 1), (2, 1, 3), (7, 5, 3), (33, 17, 65), (32, 100, 10), (5, 130, 129)]
+"""(B, D, H): ones, odd sizes, and sizes just past the widths of registers and tiles."""
+
+LARGE = (512, 300, 260)
+"""(B, D, H) large enough to be cut into tiles."""
+
+
+def _normal(seed: int, *shape: int, scale: float = 1.0) -> NDArray[np.float32]:
+    # float32 values, so that every executor is given the same numbers
+    return (scale * np.random.default_rng([seed, *shape]).normal(size=shape)).astype(np.float32)
+
+
+def _with_nan(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    array = array.copy()
+    array.flat[array.size // 2] = np.nan
+    return array
+
+
+def _labels(B: int, K: int) -> In:
+    return In(np.random.default_rng(K).integers(0, K, B).astype(np.int32), arena="labels")
+
+
+def _weight(array: NDArray[np.float32]) -> In:
+    return In(array, arena="parameters", batch=False)
+
+
+def gather() -> Iterator[OpCase]:
+    for stored in STORED_TYPES:
+        for B, D, N in [(1, 1, 1), (5, 3, 7), (33, 17, 33), (300, 500, 400)]:
+            rng = np.random.default_rng(N)
+            features = rng.integers(0, 256, (N, D)).astype(stored)
+            source = Source(features, rng.integers(0, 9, N).astype(np.int32), 1 / 255)
+            for shuffled in (False, True):
+                operands = (Out((B, D)), Out((B,), arena="labels"))
+                attributes = {"inputs": D, "shuffled": shuffled}
+                yield OpCase("gather", f"{stored}-{B}x{D}of{N}-{shuffled}", operands, attributes, B, 1, source)
+
+
+def dense() -> Iterator[OpCase]:
+    for B, D, H in [*SHAPES, LARGE]:
+        yield _dense(f"{B}x{D}x{H}", "sigmoid", _normal(1, B, D), _normal(2, D, H, scale=D**-0.5))
+    for activation in SAVED:
+        for keep in (False, True):
+            yield _dense(f"{activation}-{keep}", activation, _normal(1, 9, 7), _normal(2, 7, 21), keep=keep)
+        yield _dense(f"{activation}-saturated", activation, _normal(1, 9, 7, scale=300), _normal(2, 7, 21))
+        yield _dense(f"{activation}-nan", activation, _with_nan(_normal(1, 9, 7)), _normal(2, 7, 21))
+
+
+def _dense(name: str, activation: str, x: NDArray[np.float32], w: NDArray[np.float32], *, keep: bool = False) -> OpCase:
+    (B, D), H = x.shape, w.shape[1]
+    z = Out((B, H)) if keep else None
+    operands = (Out((B, H)), z, In(x), _weight(w), _weight(_normal(3, H)))
+    return OpCase("dense", name, operands, {"activation": activation}, B, D)
+
+
+def dense_grad_input() -> Iterator[OpCase]:
+    for B, D, H in [*SHAPES, LARGE]:
+        operands = (Out((B, D)), In(_normal(1, B, H)), _weight(_normal(2, D, H)), None)
+        yield OpCase("dense_grad_input", f"{B}x{D}x{H}", operands, {}, B, H)
+    for activation in SAVED:
+        saved = np.tanh(_normal(3, 9, 21))
+        operands = (Out((9, 21)), In(_normal(1, 9, 7)), _weight(_normal(2, 21, 7)), In(saved))
+        yield OpCase("dense_grad_input", activation, operands, {"activation": activation}, 9, 7)
+
+
+def dense_grad_weight() -> Iterator[OpCase]:
+    for B, D, H in [*SHAPES, LARGE]:
+        for update in (False, True):
+            arena = "parameters" if update else "gradients"
+            before = (_normal(3, D, H), _normal(4, H)) if update else (None, None)
+            operands = (
+                Out((D, H), arena, batch=False, before=before[0]),
+                Out((H,), arena, batch=False, before=before[1]),
+                In(_normal(1, B, D)),
+                In(_normal(2, B, H)),
+            )
+            yield OpCase("dense_grad_weight", f"{B}x{D}x{H}-{update}", operands, {"update": update}, B, B)
+
+
+def activation() -> Iterator[OpCase]:
+    for kind in SAVED:
+        for name, z in _activation_inputs().items():
+            yield OpCase("activation", f"{kind}-{name}", (Out(z.shape), In(z)), {"activation": kind}, len(z))
+
+
+def activation_grad() -> Iterator[OpCase]:
+    for kind in SAVED:
+        for name, z in _activation_inputs().items():
+            operands = (Out(z.shape), In(_normal(5, *z.shape)), In(np.clip(z, -1, 1)))
+            yield OpCase("activation_grad", f"{kind}-{name}", operands, {"activation": kind}, len(z))
+
+
+def _activation_inputs() -> dict[str, NDArray[np.float32]]:
+    special = [0.0, -0.0, 1e-30, -1e-30, 0.624, 0.626, 87.5, -87.5, 1000.0, -1000.0, np.inf, -np.inf, np.nan]
+    return {
+        "one": _normal(1, 1, 1),
+        "odd": _normal(1, 7, 33, scale=3),
+        "large": _normal(1, 700, 200, scale=3),
+        "special": np.array([special], np.float32),
+    }
+
+
+def softmax_xent() -> Iterator[OpCase]:
+    shapes = [(1, 1), (1, 2), (7, 3), (33, 17), (5, 1000), (300, 500)]
+    logits = {f"{B}x{K}": _normal(1, B, K, scale=3) for B, K in shapes}
+    logits |= {
+        "equal": np.zeros((4, 10), np.float32),
+        "large": _normal(1, 9, 10, scale=1e4),
+        "huge": _normal(1, 9, 10, scale=1e37),
+        "nan": _with_nan(_normal(1, 3, 40)),
+        "inf": np.array([[1, np.inf, 2], [-np.inf, 0, 1]], np.float32),
+    }
+    for name, z in logits.items():
+        B, K = z.shape
+        for loss in (None, Out((B,))):
+            for dz in (None, Out((B, K))):
+                which = f"{'loss' if loss else ''}{'dz' if dz else ''}"
+                if which:
+                    yield OpCase("softmax_xent", f"{name}-{which}", (loss, dz, In(z), _labels(B, K)), {}, B, K)
+
+
+def topk_errors() -> Iterator[OpCase]:
+    logits = {
+        "one class": _normal(1, 4, 1),
+        "odd": _normal(1, 33, 17),
+        "ties": np.round(_normal(1, 50, 10)),
+        "equal": np.zeros((20, 10), np.float32),
+        "nan": np.full((6, 10), np.nan, np.float32),
+        "one nan": _with_nan(_normal(1, 3, 40)),
+        "large": _normal(1, 300, 500),
+    }
+    for name, z in logits.items():
+        for k in (1, 5):
+            operands = (Out((len(z),)), In(z), _labels(*z.shape))
+            yield OpCase("topk_errors", f"{name}-{k}", operands, {"k": k}, len(z))
+
+
+def tally() -> Iterator[OpCase]:
+    for B in (1, 7, 512):
+        yield OpCase("tally", str(B), (In(_normal(1, B)),), {"slot": 2}, B, B)
+    yield OpCase("tally", "nan", (In(_with_nan(_normal(1, 7))),), {"slot": 0}, 7)
+
+
+def sgd() -> Iterator[OpCase]:
+    for P in (1, 17, 300_000):
+        for momentum, decay in ((0.0, 0.0), (0.9, 0.0), (0.9, 0.01), (0.0, 0.01)):
+            operands = (
+                Out((P,), "parameters", batch=False, before=_normal(1, P)),
+                Out((P,), "optimizer", batch=False, before=_normal(2, P)) if momentum else None,
+                In(_normal(3, P), arena="gradients", batch=False),
+            )
+            yield OpCase("sgd", f"{P}-{momentum}-{decay}", operands, {"momentum": momentum, "weight_decay": decay})
+
+
+CASES: list[OpCase] = [
+    case
+    for group in (
+        gather, dense, dense_grad_input, dense_grad_weight, activation, activation_grad,
+        softmax_xent, topk_errors, tally, sgd,
+    )
+    for case in group()
+]  # fmt: skip
