@@ -49,12 +49,10 @@ class Workload:
 
     def save(self, path: Path) -> None:
         """Write the workload as an .npz file."""
-        named = {f"parameters/{name}": value for name, value in self.parameters.items()}
         s = self.shape
-        np.savez(
-            path, shape=[s.inputs, s.width, s.classes, s.batch],
-            features=self.features, labels=self.labels, batches=self.batches, **named,
-        )  # fmt: skip
+        arrays: dict[str, Any] = {f"parameters/{name}": value for name, value in self.parameters.items()}
+        arrays |= {"features": self.features, "labels": self.labels, "batches": self.batches}
+        np.savez(path, shape=[s.inputs, s.width, s.classes, s.batch], **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Workload:
