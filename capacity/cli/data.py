@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,7 @@ def visual_words(out: Path, samples: int, test_samples: int, seed: int) -> None:
     """
     from capacity.data import write_visual_words
 
-    with click.progressbar(length=max(0, samples) + max(0, test_samples), file=click.get_text_stream("stderr")) as bar:
+    with click.progressbar(length=max(0, samples) + max(0, test_samples), label="generating", file=sys.stderr) as bar:
         dataset = write_visual_words(out, samples, test_samples=test_samples, seed=seed, progress=bar.update)
     _report(dataset)
 

@@ -49,7 +49,8 @@ class CsvText:
     def __init__(self, path: Path, *, header: bool) -> None:
         self.path, self._header = path, header
         with _parsing(self.path):
-            self.names: list[str] = self._reader([]).schema.names
+            self._columns: list[str] = self._reader([]).schema.names
+        self.names = [column.strip() for column in self._columns]
         if header:
             self._check_names()
         if len(self.names) < 2:
@@ -72,7 +73,7 @@ class CsvText:
         """Yield the file's rows in order; with `complete_rows`, only those without a missing value."""
         first = 1
         with _parsing(self.path):
-            for batch in self._reader(self.names):
+            for batch in self._reader(self._columns):
                 rows = np.arange(first, first + batch.num_rows)
                 first += batch.num_rows
                 columns = [_cleaned(column) for column in batch.columns]

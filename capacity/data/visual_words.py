@@ -99,8 +99,8 @@ def write_visual_words(
 class _Profiles:
     """Distributions as tables of equally likely cells: drawing is one look-up with random bits."""
 
-    topics: NDArray[np.int64]  # (K, _TOPIC_CELLS): a topic
-    words: NDArray[np.int64]  # (_TOPICS, _WORD_CELLS): a word
+    topics: NDArray[np.int16]  # (K, _TOPIC_CELLS): a topic
+    words: NDArray[np.int16]  # (_TOPICS, _WORD_CELLS): a word
 
 
 def _draw_profiles(seed: int) -> _Profiles:
@@ -119,11 +119,11 @@ def _power4(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return square * square
 
 
-def _cells(weights: NDArray[np.float64], cells: int) -> NDArray[np.int64]:
+def _cells(weights: NDArray[np.float64], cells: int) -> NDArray[np.int16]:
     """Share out `cells` cells among the items of each row (n, m) in proportion to their weights."""
     ends = np.cumsum(weights, axis=1)
     ends = np.floor(ends / ends[:, -1:] * cells)
-    return np.stack([np.searchsorted(row, np.arange(cells), side="right") for row in ends])
+    return np.stack([np.searchsorted(row, np.arange(cells), side="right").astype(np.int16) for row in ends])
 
 
 def _raw(seed: int, purpose: int, start: int, count: int) -> NDArray[np.uint64]:

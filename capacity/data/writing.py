@@ -184,12 +184,15 @@ class DatasetWriter:
 
         HDF5 writes only these few bytes. The arrays are written with ordinary file calls: they raise an OSError on
         a full disk, where the HDF5 library would keep the file open and crash the process at its exit. For the same
-        reason the header's room is tried with ordinary calls first.
+        reason ordinary calls try first whether the header has room and the file may grow to its full length.
         """
         import h5py
 
+        header = 65536 + 4 * len(repr(self._attributes))
+        arrays = sum(part.samples * (self._inputs * self._dtype.itemsize + 4) for part in self._parts.values())
         with self._temporary.open("xb") as room:
-            room.write(bytes(65536 + len(repr(self._attributes)) * 4))
+            room.write(bytes(header))
+            room.truncate(header + arrays)
             os.fsync(room.fileno())
         early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
