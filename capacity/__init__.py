@@ -20,7 +20,7 @@ _HOME = {
     "sweep": "capacity.experiments",
     "resume": "capacity.experiments",
     "open_study": "capacity.experiments",
-    "report": "capacity.report",
+    "report": "capacity.reporting",
     "CapacityError": "capacity.errors",
     "InputError": "capacity.errors",
     "StudyError": "capacity.errors",
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from capacity.experiments import resume as resume
     from capacity.experiments import sweep as sweep
     from capacity.models import MLP as MLP
-    from capacity.report import report as report
+    from capacity.reporting import report as report
     from capacity.training import SGD as SGD
     from capacity.training import Trainer as Trainer
     from capacity.training import train as train

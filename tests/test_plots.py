@@ -219,7 +219,7 @@ def test_roi_reference_is_one_example_per_unit_and_says_where_it_comes_from() ->
     assert {y for _, y in drawn(figure, "reference")} == {0.1}  # percent of 1000 examples
     assert legend(figure) == [
         "1 hidden layer, from width to width",
-        "reference: one training example per unit\n(our reading of a later version of the paper)",
+        "reference: one training example per unit (our\nreading of a later version of Dauphin & Bengio 2013)",
     ]
 
 

@@ -8,16 +8,19 @@ from capacity.analysis.interval import Interval, median_interval
 from capacity.analysis.learning import LearningCurve, learning_curve
 from capacity.analysis.roi import Return, ReturnOnInvestment, return_on_investment
 from capacity.analysis.runs import METRICS, Runs, group_runs
-from capacity.analysis.tables import capacity_table, learning_table, roi_table
+from capacity.analysis.tables import CapacityRow, LearningRow, ReturnRow, capacity_table, learning_table, roi_table
 
 __all__ = [
     "METRICS",
     "CapacityCurve",
+    "CapacityRow",
     "CurvePoint",
     "Interval",
     "LearningCurve",
+    "LearningRow",
     "Return",
     "ReturnOnInvestment",
+    "ReturnRow",
     "Runs",
     "capacity_curves",
     "capacity_table",

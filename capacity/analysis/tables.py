@@ -3,82 +3,127 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypedDict
 
 from capacity.analysis.curve import CapacityCurve
 from capacity.analysis.learning import LearningCurve
 from capacity.analysis.roi import ReturnOnInvestment
-from capacity.analysis.runs import Runs
 
 
-def capacity_table(curves: Iterable[CapacityCurve]) -> list[dict[str, Any]]:
-    """Return one row for every depth, width and learning rate; `chosen` marks the learning rate of the curve.
+class CapacityRow(TypedDict):
+    """One depth, width and learning rate. Errors are fractions.
 
-    Errors are fractions: the median over the finished runs (diverged ones count as infinite), and the smallest and
-    largest among those that did not diverge. `runs` counts all finished runs, diverged ones included.
+    `train_error` is the median over the finished runs, a diverged one counting as infinite; `train_error_min` and
+    `train_error_max` are the smallest and largest of those that did not diverge. `runs` counts all finished runs,
+    `diverged` ones included; `chosen` marks the learning rate that the capacity curve takes.
     """
+
+    depth: int
+    width: int
+    lr: float
+    chosen: bool
+    train_error: float
+    train_error_min: float
+    train_error_max: float
+    test_error: float
+    runs: int
+    diverged: int
+    missing: int
+
+
+class ReturnRow(TypedDict):
+    """One step between neighbouring widths.
+
+    `roi` is the fraction of the training set fitted per added hidden unit, `reference` is 1/N of the same unit, and
+    `examples_per_unit` is `roi` times N. `low` and `high` bound `examples_per_unit` with the coverage `confidence`;
+    they are None when fewer than two `seeds` stand behind them.
+    """
+
+    depth: int
+    width_from: int
+    width_to: int
+    units_added: int
+    roi: float
+    reference: float
+    examples_per_unit: float
+    low: float | None
+    high: float | None
+    confidence: float | None
+    seeds: int | None
+    verdict: str
+
+
+class LearningRow(TypedDict):
+    """One depth, width and epoch at the chosen learning rate; errors as in `CapacityRow`."""
+
+    depth: int
+    width: int
+    lr: float
+    epoch: int
+    train_error: float
+    train_error_min: float
+    train_error_max: float
+    runs: int
+
+
+def capacity_table(curves: Iterable[CapacityCurve]) -> list[CapacityRow]:
+    """Return one row for every depth, width and learning rate."""
     return [
-        {"depth": curve.depth, "width": point.width, "lr": runs.lr, "chosen": runs is point.chosen, **_errors(runs)}
+        CapacityRow(
+            depth=runs.depth,
+            width=runs.width,
+            lr=runs.lr,
+            chosen=runs is point.chosen,
+            train_error=runs.median,
+            train_error_min=runs.low,
+            train_error_max=runs.high,
+            test_error=runs.test_median,
+            runs=len(runs.errors),
+            diverged=runs.diverged,
+            missing=runs.missing,
+        )
         for curve in curves
         for point in curve.points
         for runs in point.candidates
     ]
 
 
-def _errors(runs: Runs) -> dict[str, Any]:
-    return {
-        "train_error": runs.median,
-        "train_error_min": runs.low,
-        "train_error_max": runs.high,
-        "test_error": runs.test_median,
-        "runs": len(runs.errors),
-        "diverged": runs.diverged,
-        "missing": runs.missing,
-    }
-
-
-def roi_table(returns: Iterable[ReturnOnInvestment]) -> list[dict[str, Any]]:
-    """Return one row for every step between neighbouring widths.
-
-    `roi` is a fraction of the training set per added hidden unit, `examples_per_unit` the same times N; `low` and
-    `high` bound the latter, with the coverage `confidence`, and are None when fewer than two seeds stand behind them.
-    """
-    table = []
-    for roi in returns:
-        for step in roi.steps:
-            interval = step.examples_interval
-            table.append(
-                {
-                    "depth": step.depth,
-                    "width_from": step.width_from,
-                    "width_to": step.width_to,
-                    "units_added": step.units,
-                    "roi": step.value,
-                    "examples_per_unit": step.examples,
-                    "low": interval.low if interval else None,
-                    "high": interval.high if interval else None,
-                    "confidence": interval.confidence if interval else None,
-                    "seeds": interval.runs if interval else None,
-                    "reference": roi.reference,
-                    "verdict": step.verdict,
-                }
-            )
-    return table
-
-
-def learning_table(curves: Iterable[LearningCurve]) -> list[dict[str, Any]]:
-    """Return one row for every depth, width and epoch at the chosen learning rate; errors are fractions."""
+def roi_table(returns: Iterable[ReturnOnInvestment]) -> list[ReturnRow]:
+    """Return one row for every step between neighbouring widths."""
     return [
-        {
-            "depth": curve.runs.depth,
-            "width": curve.runs.width,
-            "lr": curve.runs.lr,
-            "epoch": epoch,
-            "train_error": float(curve.median[epoch]),
-            "train_error_min": float(curve.low[epoch]),
-            "train_error_max": float(curve.high[epoch]),
-            "runs": len(curve.runs.errors),
-        }
+        ReturnRow(
+            depth=step.depth,
+            width_from=step.width_from,
+            width_to=step.width_to,
+            units_added=step.units,
+            roi=step.value,
+            reference=roi.reference,
+            examples_per_unit=step.examples,
+            low=interval.low if interval else None,
+            high=interval.high if interval else None,
+            confidence=interval.confidence if interval else None,
+            seeds=interval.runs if interval else None,
+            verdict=step.verdict,
+        )
+        for roi in returns
+        for step in roi.steps
+        for interval in [step.examples_interval]
+    ]
+
+
+def learning_table(curves: Iterable[LearningCurve]) -> list[LearningRow]:
+    """Return one row for every depth, width and epoch."""
+    return [
+        LearningRow(
+            depth=curve.runs.depth,
+            width=curve.runs.width,
+            lr=curve.runs.lr,
+            epoch=epoch,
+            train_error=float(curve.median[epoch]),
+            train_error_min=float(curve.low[epoch]),
+            train_error_max=float(curve.high[epoch]),
+            runs=len(curve.runs.errors),
+        )
         for curve in curves
         for epoch in range(len(curve.median))
     ]

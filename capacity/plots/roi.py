@@ -113,5 +113,5 @@ def _legend(returns: Sequence[ReturnOnInvestment], colors: Mapping[int, Any]) ->
         entries.append(Line2D([], [], color=neutral, linestyle="none", marker="|", markersize=11, label=label))
     if any(step.error_from == 0 for step in steps):
         entries.append(Line2D([], [], color=neutral, label="no training error left to remove", **_NOTHING_LEFT))
-    label = "reference: one training example per unit\n(our reading of a later version of the paper)"
+    label = "reference: one training example per unit (our\nreading of a later version of Dauphin & Bengio 2013)"
     return [*entries, Line2D([], [], label=label, **_REFERENCE)]
