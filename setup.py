@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pybind11
 from Cython.Build import cythonize
+from pybind11.setup_helpers import ParallelCompile
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -86,4 +87,5 @@ extensions = [
     ),
 ]
 
+ParallelCompile().install()  # a file per core
 setup(ext_modules=extensions, cmdclass={"build_ext": BuildKernels})
