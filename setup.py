@@ -83,6 +83,7 @@ extensions = [
     ),
     *cythonize(
         [Extension("capacity.engine._blas", ["capacity/engine/_blas.pyx"])],
+        build_dir="build/cython",
         language_level=3,
     ),
 ]
