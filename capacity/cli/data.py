@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,10 +120,17 @@ def visual_words(out: Path, samples: int, test_samples: int, seed: int) -> None:
 
     A synthetic stand-in for the ImageNet features of Dauphin and Bengio 2013, of any size, written block by block.
     """
+    from rich.console import Console
+    from rich.progress import Progress
+
     from capacity.data import write_visual_words
 
-    with click.progressbar(length=max(0, samples) + max(0, test_samples), label="generating", file=sys.stderr) as bar:
-        dataset = write_visual_words(out, samples, test_samples=test_samples, seed=seed, progress=bar.update)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("generating", total=samples + test_samples)
+        dataset = write_visual_words(
+            out, samples, test_samples=test_samples, seed=seed, progress=lambda rows: bar.advance(task, rows)
+        )
     _report(dataset)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -82,4 +83,6 @@ def _pair(arrays: dict[str, NDArray[Any]], x: str, y: str, source: Path) -> tupl
         if name not in arrays:
             raise InputError(f"{source} has no array '{name}'{did_you_mean(name, arrays)}")
     features, labels = arrays[x], arrays[y]
-    return (features.reshape(len(features), -1) if features.ndim > 2 and len(features) else features), labels
+    if features.ndim > 2:
+        features = features.reshape(len(features), math.prod(features.shape[1:]))
+    return features, labels

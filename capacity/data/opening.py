@@ -73,7 +73,8 @@ def _hdf5(path: Path) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be read, it may be truncated or damaged: {error}") from error
+        reason = " ".join(str(error).split())  # HDF5 breaks its lines
+        raise InputError(f"{path} cannot be read, it may be truncated or damaged: {reason}") from error
 
 
 def _read(file: Any, path: Path) -> Dataset:

@@ -104,10 +104,11 @@ class DatasetWriter:
             "name": name or self.path.stem,
             "classes": classes,
             "class_names": class_names,
-            "feature_names": self._feature_names,
             "scale": self._scale,
             "provenance": json.dumps({**(provenance or {}), "created_by": f"capacity {__version__}"}),
         }
+        if self._feature_names:
+            self._attributes["feature_names"] = self._feature_names
         self._temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
         self._file: BinaryIO | None = None
 
@@ -203,7 +204,7 @@ class DatasetWriter:
             self._temporary, "w", libver=("v108", "v108"), alignment_threshold=1, alignment_interval=64
         ) as file:
             for key, value in self._attributes.items():
-                file.attrs[key] = list(value) if isinstance(value, tuple) and value else value
+                file.attrs[key] = value
             file.attrs["digest"] = file.attrs["validated"] = _NO_DIGEST
             for split, part in self._parts.items():
                 group, shape = file.create_group(split), (part.samples, self._inputs)
@@ -248,7 +249,8 @@ class DatasetWriter:
         try:
             yield
         except (OSError, RuntimeError) as error:  # h5py raises both
-            raise InputError(f"cannot write {self.path}: {getattr(error, 'strerror', None) or error}") from error
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            raise InputError(f"cannot write {self.path}: {reason}") from error
 
 
 def _check_target(path: Path) -> None:
