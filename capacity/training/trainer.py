@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -141,7 +141,9 @@ class Trainer:
         statistics = self._replicas.statistics
         statistics[:] = 0.0
         samples = len(part.labels)
-        self._evaluate.run(self._replicas, self._source(part), 0, steps_per_epoch(self._evaluation, samples))
+        # An evaluation has no optimizer: its program's arena for that is empty, whatever training keeps in it.
+        replicas = replace(self._replicas, optimizer=self._replicas.optimizer[:, :0].copy())
+        self._evaluate.run(replicas, self._source(part), 0, steps_per_epoch(self._evaluation, samples))
         statistics[~self.active] = np.nan
         named = dict(zip(self._evaluation.statistics, (statistics / samples).T, strict=True))
         return Metrics(named["loss"], named["top1"], named.get("top5", np.full(self.replicas, np.nan)))
