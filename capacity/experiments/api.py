@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
-from capacity.data import Dataset
+from capacity.data import Dataset, open_dataset
 from capacity.errors import InputError
 from capacity.experiments.config import SweepConfig
 from capacity.experiments.progress import Progress
 from capacity.experiments.running import run_sweep
-from capacity.experiments.study import Study, read_settings, source_of
+from capacity.experiments.study import SETTINGS, Study, read_settings, source_of
 
 
 def sweep(
@@ -134,6 +134,13 @@ def resume(
         When the folder is not a study, is used by another process, or cannot be written.
     """
     settings = read_settings(Path(path))
+    try:
+        open_dataset(settings.data)
+    except InputError as error:
+        raise InputError(
+            f"the data of the study '{path}' cannot be used ({str(error).rstrip('.')}); put the file back, or name its "
+            f"new place as data in '{Path(path, SETTINGS)}'."
+        ) from error
     fields = settings.model_dump() | {"device": device, "workers": workers, "threads": threads}
     return run_sweep(SweepConfig(**fields), progress=progress, executor=executor)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from capacity.errors import StudyError
 from capacity.experiments import store
-from capacity.experiments.groups import CHECKPOINT_SHARE, SLICE_SECONDS, Group, make_groups
+from capacity.experiments.groups import Group, make_groups
 from capacity.experiments.interrupt import Interrupted, Interrupts
 from capacity.experiments.launchers import Launcher
 from capacity.experiments.progress import Meter, Progress
@@ -22,6 +22,10 @@ from capacity.experiments.study import TRIALS
 from capacity.experiments.trial import TrialConfig
 from capacity.experiments.trialfile import file_name
 
+SLICE_SECONDS = 10.0
+"""A running trial is checkpointed about this often."""
+CHECKPOINT_SHARE = 0.05
+"""Slices grow until reading and writing checkpoints takes at most this share of the time."""
 TRIES = 3
 """How often a group may be under way when a worker process dies, before the study is given up."""
 FLUSH_SECONDS = 0.5
@@ -106,7 +110,8 @@ class Driver:
                 self._launch(self._queue.popleft())
             ended, _ = wait(self._flying, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             for future in ended:
-                self._collect(future)
+                if future in self._flying:  # those that broke are taken out together
+                    self._collect(future)
             if time.monotonic() - self._flushed >= FLUSH_SECONDS:
                 self._flush()
             self._tell()
@@ -147,7 +152,7 @@ class Driver:
             trials=group.trials,
             device=self._device,
             threads=self._launcher.threads,
-            seconds=group.seconds,
+            seconds=max(SLICE_SECONDS, group.overhead_seconds / CHECKPOINT_SHARE),
         )
 
         def watch(step: int) -> bool:
@@ -186,8 +191,7 @@ class Driver:
             else:
                 left.append(trial)
         if left:
-            seconds = max(SLICE_SECONDS, result.overhead_seconds / CHECKPOINT_SHARE)
-            self._queue.appendleft(Group(tuple(left), seconds))
+            self._queue.appendleft(Group(tuple(left), result.overhead_seconds))
 
     def _mend(self, group: Group, error: BrokenExecutor) -> None:
         """A worker died, and all slices under way died with it: replace the workers and queue the groups again.
@@ -208,16 +212,16 @@ class Driver:
             ) from error
         for dead in broken:
             left = self._take_stock(dead.trials)
-            self._queue.extendleft(replace(part, seconds=dead.seconds, breaks=dead.breaks + 1) for part in left)
+            self._queue.extendleft(replace(part, breaks=dead.breaks + 1) for part in left)
 
     def _wind_down(self) -> None:
-        """End what is under way, and record it."""
+        """End what is under way, and record what came to a good end."""
         self._launcher.stop()
-        for future in list(self._flying):
-            if future.cancel():
-                self._queue.appendleft(self._flying.pop(future))
-            elif not isinstance(future.exception(), BrokenExecutor):
+        for future, group in list(self._flying.items()):
+            if not future.cancel() and future.exception() is None:
                 self._collect(future)
+            else:
+                self._queue.appendleft(group)
         self._flush()
 
     def _flush(self) -> None:

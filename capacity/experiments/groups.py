@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 from capacity.experiments.trial import TrialConfig
 
-SLICE_SECONDS = 10.0
-"""A running trial is checkpointed about this often."""
-CHECKPOINT_SHARE = 0.05
-"""Slices grow until reading and writing checkpoints takes at most this share of the time."""
 GROUP_PARAMETERS = 2**27
 """Most parameters of a group, all replicas together (512 MiB of float32); one trial may be larger."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Trials of one shape at one step, which one Trainer advances together."""
+    """Trials of one shape at one step, which one Trainer advances together.
+
+    `overhead_seconds` is what its last slice spent on files and set-up, `breaks` how often a worker process died while
+    it was under way.
+    """
 
     trials: tuple[TrialConfig, ...]
-    seconds: float = SLICE_SECONDS
+    overhead_seconds: float = 0.0
     breaks: int = 0
 
     @property

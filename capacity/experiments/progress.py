@@ -16,6 +16,8 @@ RATE_SECONDS = 30.0
 """The rate shown is that of the last so many seconds."""
 QUIET_SECONDS = 0.1
 """Least time between two reports."""
+EXAMPLE_COST = 2500
+"""What an example costs besides its parameters, in parameters: gathering, the softmax, the loop (measured, roughly)."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Snapshot:
     examples_per_second : float
         Training examples per wall second over all running trials, in the last half minute; evaluation included.
     seconds_left : float or None
-        Estimated from work (parameters x examples), not from numbers of trials; None until there is a rate.
+        Estimated from work (parameters x examples, and a little per example), not from numbers of trials; None until
+        there is a rate.
     """
 
     study: Path
@@ -65,7 +68,7 @@ class Meter:
         report: Progress | None,
     ) -> None:
         self._study, self._device, self._report = study, device, report
-        self._sizes = sizes
+        self._costs = {trial: size + EXAMPLE_COST for trial, size in sizes.items()}
         self._samples = samples
         self._epochs = dict.fromkeys(sizes, 0.0)
         self._done: set[TrialConfig] = set()
@@ -90,7 +93,7 @@ class Meter:
             gained = epochs - self._epochs[trial]
             self._epochs[trial] = epochs
             self._examples += gained * self._samples
-            self._work += gained * self._sizes[trial]
+            self._work += gained * self._costs[trial]
 
     def finish(self, trial: TrialConfig) -> None:
         """Note that a trial is done; epochs that it will not need count as done."""
@@ -107,15 +110,15 @@ class Meter:
     def snapshot(self) -> Snapshot:
         """Return the progress now."""
         moment = time.monotonic()
-        left = sum(self._sizes[trial] * (trial.epochs - epochs) for trial, epochs in self._epochs.items())
+        left = sum(self._costs[trial] * (trial.epochs - epochs) for trial, epochs in self._epochs.items())
         elapsed = moment - self._began
         return Snapshot(
             study=self._study,
             device=self._device,
-            trials_total=len(self._sizes),
+            trials_total=len(self._costs),
             trials_done=len(self._done),
             running=tuple(self.running.values()),
-            epochs_total=sum(trial.epochs for trial in self._sizes),
+            epochs_total=sum(trial.epochs for trial in self._costs),
             epochs_done=sum(int(epochs) for epochs in self._epochs.values()),
             examples_per_second=self._rate(moment),
             seconds_left=elapsed * left / self._work if self._work else None,
@@ -126,7 +129,7 @@ class Meter:
 
     def _rate(self, moment: float) -> float:
         self._recent.append((moment, self._examples))
-        while len(self._recent) > 2 and moment - self._recent[0][0] > RATE_SECONDS:
+        while len(self._recent) > 1 and moment - self._recent[1][0] >= RATE_SECONDS:
             self._recent.popleft()
         since, before = self._recent[0]
         return (self._examples - before) / (moment - since) if moment > since else 0.0

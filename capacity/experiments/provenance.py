@@ -10,6 +10,7 @@ from typing import Any
 
 import capacity
 from capacity.data import Dataset
+from capacity.engine.devices import resolve_precision
 from capacity.training import describe_device
 
 
@@ -40,7 +41,7 @@ def provenance(dataset: Dataset, device: str, precision: str, threads: int | Non
         "host": socket.gethostname(),
         "pid": os.getpid(),
         **describe_device(device),
-        "precision": precision,
+        "precision": resolve_precision(device, precision).name,
         "threads": threads or usable_cores(),
         "replicas": replicas,
         "data": {"name": dataset.name, "path": str(dataset.path), "digest": dataset.digest},

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -40,12 +41,12 @@ class TrialConfig:
     seed: int
     precision: str
 
-    @property
+    @cached_property
     def key(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical form."""
         return digest_of({"revision": REVISION, **asdict(self)})[:16]
 
-    @property
+    @cached_property
     def shape(self) -> tuple[Any, ...]:
         """All but learning rate and seed: trials of one shape can be trained together as replicas."""
         return tuple(value for name, value in asdict(self).items() if name not in ("lr", "seed"))
