@@ -29,15 +29,15 @@ def test_returns_fall_below_the_reference_and_stay_there() -> None:
     # 100 examples for one unit; 1 for two; 1 for four.
     assert line({(1, 1, 0.1): [0.5], (1, 2, 0.1): [0.4], (1, 4, 0.1): [0.399], (1, 8, 0.1): [0.398]}) == (
         "Returns fall below the reference of one training example per added hidden unit from width 2 on: "
-        "the step 2 to 4 returns 0.5 training examples per added hidden unit (no interval: fewer than two seeds), "
-        "the last, 4 to 8, returns 0.25 training examples per added hidden unit (no interval: fewer than two seeds)."
+        "the step 2 to 4 returns 0.5 (no interval: fewer than two seeds), "
+        "the last, 4 to 8, returns 0.25 (no interval: fewer than two seeds)."
     )
 
 
 def test_returns_fall_below_at_the_last_step_only() -> None:
     assert line({(1, 1, 0.1): [0.5, 0.5], (1, 2, 0.1): [0.4, 0.4], (1, 4, 0.1): [0.4, 0.401]}) == (
         "Returns fall below the reference of one training example per added hidden unit from width 2 on: "
-        "the last, 2 to 4, returns -0.25 training examples per added hidden unit (50% interval -0.5 to 0, 2 seeds)."
+        "the last, 2 to 4, returns -0.25 (50% interval -0.5 to 0, 2 seeds)."
     )
 
 

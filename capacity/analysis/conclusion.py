@@ -10,6 +10,7 @@ from capacity.analysis.curve import CapacityCurve, CurvePoint
 from capacity.analysis.interval import Interval
 from capacity.analysis.roi import Return, ReturnOnInvestment
 from capacity.analysis.runs import METRICS
+from capacity.analysis.words import number
 
 _PER_UNIT = "per added hidden unit"
 
@@ -82,13 +83,13 @@ def _reached_zero(name: str, zero: CurvePoint, steps: Sequence[Return]) -> str:
 def _last_step(steps: Sequence[Return]) -> str:
     last, below = steps[-1], _below_from(steps)
     if below is not None:
-        first = "" if below is last else f"the step {_step(below)} returns {_amount(below)}, "
+        first = "" if below is last else f"the step {_step(below)} returns {_bare(below)}, "
         left = ""
         if last.error_from * last.samples < last.units:
-            left = f"; only {_number(last.error_from * last.samples)} were still wrong at width {last.width_from}"
+            left = f"; only {number(last.error_from * last.samples)} were still wrong at width {last.width_from}"
         return (
             f"Returns fall below the reference of one training example {_PER_UNIT} from width {below.width_from} on: "
-            f"{first}the last, {_step(last)}, returns {_amount(last)}{left}."
+            f"{first}the last, {_step(last)}, returns {_bare(last)}{left}."
         )
     if last.verdict == "unclear":
         return (
@@ -112,20 +113,18 @@ def _step(step: Return) -> str:
 
 
 def _amount(step: Return) -> str:
-    return f"{_number(step.examples)} training examples {_PER_UNIT} ({_interval(step.examples_interval)})"
+    return f"{number(step.examples)} training examples {_PER_UNIT} ({_interval(step.examples_interval)})"
+
+
+def _bare(step: Return) -> str:
+    return f"{number(step.examples)} ({_interval(step.examples_interval)})"
 
 
 def _interval(interval: Interval | None) -> str:
     if interval is None:
         return "no interval: fewer than two seeds"
-    ends = f"{_number(interval.low)} to {_number(interval.high)}"
+    ends = f"{number(interval.low)} to {number(interval.high)}"
     return f"{100 * interval.confidence:.0f}% interval {ends}, {interval.runs} seeds"
-
-
-def _number(value: float) -> str:
-    if abs(value) >= 10:
-        return f"{value:,.0f}"
-    return f"{round(value, 1):g}" if abs(value) >= 1 else f"{round(value, 9) + 0.0:.2g}"
 
 
 def _diverged(curves: Sequence[CapacityCurve]) -> list[str]:

@@ -1,30 +1,54 @@
-"""Measurements: trials, the study folder that keeps them, and the sweep."""
+"""Measurements: trials, the study folder that keeps them, and the sweep.
+
+The names below are imported when first used, so that `capacity sweep --help` needs the settings only.
+"""
 
 from __future__ import annotations
 
-from capacity.experiments.api import resume, sweep
-from capacity.experiments.config import SweepConfig, load_config
-from capacity.experiments.interrupt import Interrupted
-from capacity.experiments.outcomes import Outcome
-from capacity.experiments.progress import Progress, Snapshot
-from capacity.experiments.running import run_sweep
-from capacity.experiments.study import Status, Study, open_study
-from capacity.experiments.tables import export
-from capacity.experiments.trial import TrialConfig
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "Interrupted",
-    "Outcome",
-    "Progress",
-    "Snapshot",
-    "Status",
-    "Study",
-    "SweepConfig",
-    "TrialConfig",
-    "export",
-    "load_config",
-    "open_study",
-    "resume",
-    "run_sweep",
-    "sweep",
-]
+if TYPE_CHECKING:
+    from capacity.experiments.api import resume as resume
+    from capacity.experiments.api import sweep as sweep
+    from capacity.experiments.config import SweepConfig as SweepConfig
+    from capacity.experiments.config import load_config as load_config
+    from capacity.experiments.interrupt import Interrupted as Interrupted
+    from capacity.experiments.outcomes import Outcome as Outcome
+    from capacity.experiments.progress import Progress as Progress
+    from capacity.experiments.progress import Snapshot as Snapshot
+    from capacity.experiments.running import run_sweep as run_sweep
+    from capacity.experiments.study import Status as Status
+    from capacity.experiments.study import Study as Study
+    from capacity.experiments.study import open_study as open_study
+    from capacity.experiments.tables import export as export
+    from capacity.experiments.trial import TrialConfig as TrialConfig
+
+_HOME = {
+    "Interrupted": "interrupt",
+    "Outcome": "outcomes",
+    "Progress": "progress",
+    "Snapshot": "progress",
+    "Status": "study",
+    "Study": "study",
+    "SweepConfig": "config",
+    "TrialConfig": "trial",
+    "export": "tables",
+    "load_config": "config",
+    "open_study": "study",
+    "resume": "api",
+    "run_sweep": "running",
+    "sweep": "api",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'capacity.experiments' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"capacity.experiments.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
