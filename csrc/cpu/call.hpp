@@ -16,6 +16,9 @@ enum class Stored { uint8, int16, float32 };
 constexpr int64_t kBatchRows = -1;
 constexpr int kMaxOperands = 5;
 
+// Memory a thread needs beside the arenas, in elements: what csrc/cpu/product.hpp packs.
+constexpr int64_t kScratchElements = 512 * (256 + 48);
+
 // A value's place: a matrix (rows, cols), row-major, `offset` elements into an arena. Vectors have one row; values with
 // one entry a batch row have one column. arena < 0: absent. rows == kBatchRows: as many as the frame has.
 struct Operand {
@@ -49,6 +52,7 @@ template <class T>
 struct Frame {
   T* arenas[kLabels] = {};
   int32_t* labels = nullptr;
+  T* scratch = nullptr;  // kScratchElements that belong to this thread
   double* statistics = nullptr;
   const Source* source = nullptr;
   Permutation order;

@@ -1,6 +1,7 @@
 // dense: z = x W + b, y = activation(z). x (B, D), W (D, H), b (H,), y and, if present, z (B, H). Tiles are columns.
 #include "activations.hpp"
 #include "kernels.hpp"
+#include "product.hpp"
 
 namespace cap {
 namespace CAP_PATH {
@@ -35,8 +36,8 @@ void dense(const Call& c, const Frame<T>& f, int64_t tile) {
   const T* w = place(f, c.operands[3]);
   const T* b = place(f, c.operands[4]);
   const Span s = span(tile, c.tiles, H, kColumnUnit);
-  T* product = z ? z : y;
-  gemm(false, false, f.rows, s.size(), D, T(1), x, D, w + s.begin, H, T(0), product + s.begin, H);
+  T* affine = z ? z : y;
+  product(false, false, f.rows, s.size(), D, T(1), x, D, w + s.begin, H, T(0), affine + s.begin, H, f.scratch);
   with_activation(c.attributes.activation, [&](auto a) { tail<decltype(a)>(y, z, b, f.rows, H, s); });
 }
 

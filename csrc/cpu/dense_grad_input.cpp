@@ -2,6 +2,7 @@
 // saved (B, D). Tiles are columns of dx.
 #include "activations.hpp"
 #include "kernels.hpp"
+#include "product.hpp"
 
 namespace cap {
 namespace CAP_PATH {
@@ -14,7 +15,7 @@ void dense_grad_input(const Call& c, const Frame<T>& f, int64_t tile) {
   const T* w = place(f, c.operands[2]);
   const T* saved = place(f, c.operands[3]);
   const Span s = span(tile, c.tiles, D, kColumnUnit);
-  gemm(false, true, f.rows, s.size(), H, T(1), dy, H, w + s.begin * H, H, T(0), dx + s.begin, D);
+  product(false, true, f.rows, s.size(), H, T(1), dy, H, w + s.begin * H, H, T(0), dx + s.begin, D, f.scratch);
   if (!saved) return;
   with_activation(c.attributes.activation, [&](auto a) {
     for (int64_t r = 0; r < f.rows; ++r) {

@@ -18,11 +18,19 @@ void rows(const Call& c, const Frame<T>& f, Span span) {
   const int64_t D = c.operands[0].cols;
   T* x = place(f, c.operands[0]);
   int32_t* y = place_labels(f, c.operands[1]);
-  for (int64_t r = span.begin; r < span.end; ++r) {
-    const int64_t position = f.start + r;
-    const int64_t row = c.attributes.shuffled ? int64_t(permute(f.order, uint64_t(position))) : position;
-    convert(x + r * D, features + row * D, D, T(source.scale));
-    y[r] = source.labels[row];
+  constexpr int64_t kBlock = 64;
+  int64_t index[kBlock];
+  for (int64_t begin = span.begin; begin < span.end; begin += kBlock) {
+    const int64_t count = smaller(kBlock, span.end - begin);
+    if (c.attributes.shuffled) {
+      permute(f.order, uint64_t(f.start + begin), count, index);
+    } else {
+      for (int64_t i = 0; i < count; ++i) index[i] = f.start + begin + i;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      convert(x + (begin + i) * D, features + index[i] * D, D, T(source.scale));
+      y[begin + i] = source.labels[index[i]];
+    }
   }
 }
 

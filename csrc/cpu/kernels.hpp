@@ -3,7 +3,6 @@
 
 #include "../common/namespace.h"
 #include "../common/permutation.h"
-#include "blas.hpp"
 #include "call.hpp"
 #include "tiles.hpp"
 

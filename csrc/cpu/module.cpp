@@ -168,7 +168,7 @@ py::array_t<int64_t> permutation(uint64_t seed, uint32_t epoch, int64_t n, const
   py::array_t<int64_t> out(positions.size());
   const Permutation order = portable::make_permutation(seed, epoch, uint64_t(n));
   for (py::ssize_t i = 0; i < positions.size(); ++i) {
-    out.mutable_data()[i] = int64_t(portable::permute(order, uint64_t(positions.data()[i])));
+    portable::permute(order, uint64_t(positions.data()[i]), 1, out.mutable_data() + i);
   }
   return out;
 }

@@ -21,21 +21,25 @@ Plan plan_threads(int threads, int64_t replicas, int64_t most_tiles) {
 }
 
 template <class T>
-Worker<T>::Worker(const Sizes& sizes)
-    : storage{{nullptr, std::free}, {nullptr, std::free}, {nullptr, std::free}, {nullptr, std::free}},
-      labels(size_t(sizes.arenas[kLabels])) {
-  for (int id : {kGradients, kActivations}) {
-    const size_t bytes = (size_t(sizes.arenas[id]) * sizeof(T) / 64 + 1) * 64;
-    storage[id].reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
-    if (!storage[id]) throw std::bad_alloc();
-    std::fill_n(storage[id].get(), sizes.arenas[id], T(0));
-  }
+Memory<T> allocate(int64_t elements) {
+  const size_t bytes = (size_t(elements) * sizeof(T) / 64 + 1) * 64;
+  Memory<T> memory(static_cast<T*>(std::aligned_alloc(64, bytes)), std::free);
+  if (!memory) throw std::bad_alloc();
+  std::fill_n(memory.get(), elements, T(0));
+  return memory;
 }
+
+template <class T>
+Worker<T>::Worker(const Sizes& sizes)
+    : gradients(allocate<T>(sizes.arenas[kGradients])),
+      activations(allocate<T>(sizes.arenas[kActivations])),
+      labels(size_t(sizes.arenas[kLabels])) {}
 
 // One thread's part in a team that runs one replica.
 template <class T>
 struct Program<T>::Lane {
   Worker<T>* worker;
+  T* scratch;
   int rank, team;
 };
 
@@ -82,10 +86,11 @@ void Program<T>::run(const Replicas<T>& replicas, const Source& source, int64_t 
   const int64_t n = int64_t(active.size());
   const Plan plan = plan_threads(threads, n, most_tiles_);
   worker(plan.workers - 1);  // all memory is there before the threads start
+  while (int(scratch_.size()) < plan.workers * plan.team) scratch_.push_back(allocate<T>(kScratchElements));
   if (plan.team == 1) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(plan.workers)
     for (int64_t i = 0; i < n; ++i) {
-      const Lane lane = {workers_[size_t(thread_number())].get(), 0, 1};
+      const Lane lane = {workers_[size_t(thread_number())].get(), scratch_[size_t(thread_number())].get(), 0, 1};
       run_replica(replicas, active[size_t(i)], source, first, steps, lane);
     }
     return;
@@ -93,11 +98,12 @@ void Program<T>::run(const Replicas<T>& replicas, const Source& source, int64_t 
 #ifdef _OPENMP
 #pragma omp parallel num_threads(plan.team)
   {
-    const Lane lane = {workers_[0].get(), omp_get_thread_num(), omp_get_num_threads()};
+    const Lane lane = {workers_[0].get(), scratch_[size_t(thread_number())].get(), thread_number(),
+                       omp_get_num_threads()};
     for (int64_t r : active) run_replica(replicas, r, source, first, steps, lane);
   }
 #else
-  for (int64_t r : active) run_replica(replicas, r, source, first, steps, {workers_[0].get(), 0, 1});
+  for (int64_t r : active) run_replica(replicas, r, source, first, steps, {workers_[0].get(), scratch_[0].get(), 0, 1});
 #endif
 }
 
@@ -112,6 +118,7 @@ void Program<T>::run_replica(const Replicas<T>& replicas, int64_t r, const Sourc
   frame.arenas[kGradients] = lane.worker->arena(kGradients);
   frame.arenas[kActivations] = lane.worker->arena(kActivations);
   frame.labels = lane.worker->labels.data();
+  frame.scratch = lane.scratch;
   frame.statistics = replicas.statistics + r * replicas.statistics_size;
   frame.source = &source;
   frame.lr = T(replicas.lrs[r]);

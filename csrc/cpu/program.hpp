@@ -36,12 +36,18 @@ struct Replicas {
   int64_t count;
 };
 
+// Memory on cache lines, zeroed.
+template <class T>
+using Memory = std::unique_ptr<T, void (*)(void*)>;
+template <class T>
+Memory<T> allocate(int64_t elements);
+
 // The arenas that belong to a worker and not to a replica: their content does not outlive a step.
 template <class T>
 struct Worker {
   Worker(const Sizes& sizes);
-  T* arena(int id) { return storage[id].get(); }
-  std::unique_ptr<T, void (*)(void*)> storage[kLabels];
+  T* arena(int id) { return id == kGradients ? gradients.get() : activations.get(); }
+  Memory<T> gradients, activations;
   std::vector<int32_t> labels;
 };
 
@@ -68,6 +74,7 @@ class Program {
   Sizes sizes_;
   int64_t batch_, micro_batch_, most_tiles_;
   std::vector<std::unique_ptr<Worker<T>>> workers_;
+  std::vector<Memory<T>> scratch_;  // one for each thread
   std::mutex busy_;
 };
 

@@ -2,10 +2,19 @@
 #include "kernels.hpp"
 #include "path.hpp"
 
-#define CAP_OPS(X)                                                                                                  \
-  X(gather)                                                                                                         \
-  X(dense) X(dense_grad_input) X(dense_grad_weight) X(activation) X(activation_grad) X(softmax_xent) X(topk_errors) \
-      X(tally) X(sgd)
+// clang-format off
+#define CAP_OPS(X)      \
+  X(gather)             \
+  X(dense)              \
+  X(dense_grad_input)   \
+  X(dense_grad_weight)  \
+  X(activation)         \
+  X(activation_grad)    \
+  X(softmax_xent)       \
+  X(topk_errors)        \
+  X(tally)              \
+  X(sgd)
+// clang-format on
 
 namespace cap {
 namespace CAP_PATH {
