@@ -87,7 +87,9 @@ def _run(args: Sequence[str] | None) -> int:
         return _interrupted(abort.__cause__)
     except KeyboardInterrupt as interrupt:
         return _interrupted(interrupt)
-    except (click.ClickException, CapacityError, MemoryError) as error:
+    except (click.ClickException, CapacityError, MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is None:
+            raise  # no file of the user's, so no mistake of his
         click.echo(f"capacity: error: {_sentence(error)}", err=True)
         return 2
     return 0
@@ -97,6 +99,8 @@ def _sentence(error: Exception) -> str:
     """Return an error as one sentence without its full stop."""
     if isinstance(error, MemoryError):
         return f"there is not enough memory ({error or 'no details'}); use smaller sizes or fewer at a time"
+    if isinstance(error, OSError):
+        return f"cannot use '{error.filename}': {error.strerror}"
     text = error.format_message() if isinstance(error, click.ClickException) else str(error)
     text = " ".join(text.split()).rstrip(".").replace(". (", " (")
     if isinstance(error, click.UsageError):

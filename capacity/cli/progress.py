@@ -82,13 +82,15 @@ class LiveReporter(Reporter):
         from rich.console import Console, Group
         from rich.live import Live
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
         if self._live is None:
             self._live = Live(console=Console(stderr=True), transient=True, refresh_per_second=4)
             self._live.start()
-        bar = ProgressBar(max(snapshot.epochs_total, 1), snapshot.epochs_done)
-        self._live.update(Group(bar, Text(line(snapshot)), Text(_running(snapshot).lstrip(": "), style="dim")))
+        row = Table.grid(padding=(0, 2, 0, 0))
+        row.add_row(ProgressBar(max(snapshot.epochs_total, 1), snapshot.epochs_done, width=24), Text(line(snapshot)))
+        self._live.update(Group(row, Text(_running(snapshot).lstrip(": "), style="dim")))
 
     def _close(self, snapshot: Snapshot) -> None:
         if self._live is not None:
@@ -102,12 +104,13 @@ def make_reporter(*, quiet: bool) -> Reporter:
 
 
 def line(snapshot: Snapshot) -> str:
-    """Return the progress in one line: trials, epochs, rate and time left."""
+    """Return the progress in one line: trials, epochs, and, once they are known, rate and time left."""
     parts = [
         f"{snapshot.trials_done:,} of {plural(snapshot.trials_total, 'trial')}",
         f"{snapshot.epochs_done / max(snapshot.epochs_total, 1):.0%} of epochs",
-        rate(snapshot.examples_per_second),
     ]
+    if snapshot.examples_per_second > 0:
+        parts.append(rate(snapshot.examples_per_second))
     if snapshot.seconds_left is not None:
         parts.append(f"{duration(snapshot.seconds_left)} left")
     return ", ".join(parts)

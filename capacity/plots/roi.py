@@ -84,7 +84,7 @@ def _return_axes(ax: Axes, steps: Sequence[Return], samples: int) -> None:
         drawn += [100 * end for end in ends if math.isfinite(end)]
     low, high = min(drawn), max(drawn)
     logarithmic = max(high, -low) > 10 * one
-    bottom = 1.4 * low if low < 0 else -0.15 * one
+    bottom = min(1.4 * low, -0.15 * one)
     right = ax.twinx()
     right.grid(visible=False)
     right.spines["right"].set_visible(True)
