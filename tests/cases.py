@@ -11,8 +11,8 @@ from capacity.engine.executor import STORED_TYPES, Source
 from capacity.engine.ops import SAVED
 from tests.executors import In, OpCase, Out
 
-SHAPES = [(1, 1, 1), (2, 1, 3), (7, 5, 3), (33, 17, 65), (32, 100, 10), (5, 130, 129)]
-"""(B, D, H): ones, odd sizes, and sizes just past the widths of registers and tiles."""
+SHAPES = [(1, 1, 1), (2, 1, 3), (7, 5, 3), (33, 17, 65), (32, 100, 10), (5, 130, 129), (13, 530, 600)]
+"""(B, D, H): ones, odd sizes, sizes just past the widths of registers, and sums longer than a packed block is deep."""
 
 LARGE = (512, 300, 260)
 """(B, D, H) large enough to be cut into tiles."""
