@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.engine.devices import usable_cores
 from capacity.engine.executor import Replicas, Source
 from capacity.engine.initialise import Uniform
 from capacity.engine.program import ARENAS, BoundCall, Operand, Program
@@ -45,7 +46,7 @@ class CpuExecutor:
         sizes = [program.sizes[name] for name in ARENAS]
         body, update = ([_native_call(c) for c in calls] for calls in (program.body, program.update))
         self._native = native(body, update, sizes, program.batch, program.micro_batch)
-        self._threads = threads or available_cores()
+        self._threads = threads or usable_cores()
 
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
@@ -59,11 +60,6 @@ class CpuExecutor:
     def arena(self, name: str) -> NDArray[Any]:
         """Return a view of the first worker's 'gradients', 'activations' or 'labels', for tests of single ops."""
         return self._native.arena(ARENAS.index(name))
-
-
-def available_cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe() -> dict[str, str]:

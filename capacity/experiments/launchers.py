@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
-from capacity.experiments.provenance import usable_cores
+from capacity.engine.devices import usable_cores
 from capacity.experiments.slices import Slice, SliceResult, Watch, run_slice
 
 T = TypeVar("T")

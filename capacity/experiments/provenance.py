@@ -10,18 +10,13 @@ from typing import Any
 
 import capacity
 from capacity.data import Dataset
-from capacity.engine.devices import resolve_precision
+from capacity.engine.devices import resolve_precision, usable_cores
 from capacity.training import describe_device
 
 
 def now() -> str:
     """Return the present time, UTC, ISO 8601 to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def provenance(dataset: Dataset, device: str, precision: str, threads: int | None, replicas: int) -> dict[str, Any]:
