@@ -27,7 +27,7 @@ _HOME = {
     "DeviceError": "capacity.errors",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604 - the keys are strings
 
 if TYPE_CHECKING:
     from capacity.data import open_dataset as open_dataset
