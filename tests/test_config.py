@@ -78,7 +78,7 @@ def test_a_setting_that_cannot_be_used_is_named_with_what_was_expected_and_what_
 
 
 def test_momentum_without_its_optimizer_is_refused() -> None:
-    with pytest.raises(InputError, match="momentum is used by optimizer 'momentum' only, got momentum=0.5"):
+    with pytest.raises(InputError, match=r"momentum is used by optimizer 'momentum' only, got momentum=0.5"):
         SweepConfig(momentum=0.5)
     assert SweepConfig(momentum=0.5, optimizer="momentum").momentum == 0.5
 

@@ -329,23 +329,24 @@ def test_what_was_there_before_says_nothing_about_the_rate(monkeypatch: pytest.M
     assert meter.snapshot().seconds_left == pytest.approx(7.0)
 
 
-def test_groups_are_of_one_shape_and_step_the_most_work_first() -> None:
+def test_groups_are_of_one_shape_equally_far_the_most_work_first() -> None:
     trials = trials_of(SweepConfig(widths=(1, 3), lrs=(0.1, 0.2), seeds=3), "digest")
     sizes = {trial: 100 * trial.width for trial in trials}
-    groups = make_groups(dict.fromkeys(trials, 0), sizes, workers=1)
+    groups = make_groups(dict.fromkeys(trials, (0, 0)), sizes, workers=1)
     assert [(g.trials[0].width, len(g.trials)) for g in groups] == [(3, 6), (1, 6)]
-    steps = {trial: (5 if trial.seed == 0 else 0) for trial in trials}
-    groups = make_groups(steps, sizes, workers=1)
-    assert [(g.trials[0].width, len(g.trials)) for g in groups] == [(3, 4), (3, 2), (1, 4), (1, 2)]
-    assert all(len({(t.shape, steps[t]) for t in group.trials}) == 1 for group in groups)
+    for further in [(5, 0), (0, 1)]:
+        reached = {trial: (further if trial.seed == 0 else (0, 0)) for trial in trials}
+        groups = make_groups(reached, sizes, workers=1)
+        assert [(g.trials[0].width, len(g.trials)) for g in groups] == [(3, 4), (3, 2), (1, 4), (1, 2)]
+        assert all(len({(t.shape, reached[t]) for t in group.trials}) == 1 for group in groups)
 
 
 def test_groups_are_divided_over_workers_and_kept_within_memory() -> None:
     trials = trials_of(SweepConfig(widths=2, lrs=(0.1, 0.2), seeds=5), "digest")
-    steps = dict.fromkeys(trials, 0)
+    reached = dict.fromkeys(trials, (0, 0))
 
     def counts(size: int, workers: int) -> list[int]:
-        return [len(group.trials) for group in make_groups(steps, dict.fromkeys(trials, size), workers)]
+        return [len(group.trials) for group in make_groups(reached, dict.fromkeys(trials, size), workers)]
 
     assert counts(100, 1) == [10]
     assert counts(100, 4) == [3, 3, 3, 1]

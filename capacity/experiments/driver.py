@@ -129,20 +129,20 @@ class Driver:
 
     def _take_stock(self, trials: Iterable[TrialConfig]) -> list[Group]:
         """Bring the database up to what the trials' files say, and return the groups that are still to run."""
-        unknown, rows, steps = [], [], {}
+        unknown, rows, reached = [], [], {}
         for trial in trials:
             record = resumable(self._file(trial), self._device)
             if record is None:
                 unknown.append(trial.key)
-                steps[trial] = 0
+                reached[trial] = (0, 0)
                 continue
             rows.append(record.row())
             self._meter.start_from(trial, record.step, done=record.outcome is not None)
             if record.outcome is None:
-                steps[trial] = record.step
+                reached[trial] = (record.step, record.measured)
         self._database.reset(unknown)
         self._database.record(rows)
-        return make_groups(steps, self._sizes, self._launcher.at_once)
+        return make_groups(reached, self._sizes, self._launcher.at_once)
 
     def _launch(self, group: Group) -> None:
         order = Slice(

@@ -13,7 +13,7 @@ GROUP_PARAMETERS = 2**27
 
 @dataclass(frozen=True)
 class Group:
-    """Trials of one shape at one step, which one Trainer advances together.
+    """Trials of one shape that are equally far, which one Trainer advances together.
 
     `overhead_seconds` is what its last slice spent on files and set-up, `breaks` how often a worker process died while
     it was under way.
@@ -30,16 +30,19 @@ class Group:
         return f"{self.trials[0].label} ({count} trial{'s' if count > 1 else ''})"
 
 
-def make_groups(steps: dict[TrialConfig, int], sizes: dict[TrialConfig, int], workers: int) -> list[Group]:
-    """Put trials into groups of one shape and one step, the most work first.
+def make_groups(
+    reached: dict[TrialConfig, tuple[int, int]], sizes: dict[TrialConfig, int], workers: int
+) -> list[Group]:
+    """Put trials into groups of one shape that are equally far, the most work first.
 
     Largest first, because the long ones then end while others fill the remaining workers; because nearly all the work
     is in them, so that the time left is known early; and because a network that does not fit into memory shows at once.
 
     Parameters
     ----------
-    steps : dict
-        The trials to put into groups, and how many steps each has done.
+    reached : dict
+        The trials to put into groups, and how far each is: steps done, and entries in its curves. A kill while files
+        are renamed leaves trials of one group at different checkpoints.
     sizes : dict
         Number of parameters of each trial.
     workers : int
@@ -47,8 +50,8 @@ def make_groups(steps: dict[TrialConfig, int], sizes: dict[TrialConfig, int], wo
         shape alone often is half of the work.
     """
     alike: dict[object, list[TrialConfig]] = {}
-    for trial, step in steps.items():
-        alike.setdefault((trial.shape, step), []).append(trial)
+    for trial, point in reached.items():
+        alike.setdefault((trial.shape, point), []).append(trial)
     groups = []
     for members in alike.values():
         most = min(math.ceil(len(members) / workers), max(1, GROUP_PARAMETERS // sizes[members[0]]))

@@ -1,6 +1,6 @@
 """What a worker does: advance a group of trials for a while, then write their files.
 
-A group is trials of one network shape at one step, trained together as the replicas of one Trainer. Each slice begins
+A group is trials of one network shape, equally far, trained together as the replicas of one Trainer. Each slice begins
 from the trials' files and ends in them, so every trial of more than one slice goes through the same path as one
 that was killed, and a slice may run in any process that sees the study's folder.
 """
@@ -34,7 +34,7 @@ Watch = Callable[[int], bool]
 
 @dataclass(frozen=True)
 class Slice:
-    """The order to advance a group of trials, all of one shape and at one step, for `seconds`."""
+    """The order to advance a group of trials, all of one shape and equally far, for `seconds`."""
 
     study: str
     token: str
@@ -113,7 +113,7 @@ class _Group:
         source = provenance(self._dataset, order.device, first.precision, order.threads, len(order.trials))
         paths = [trials_folder / file_name(trial.key) for trial in order.trials]
         found = [resumable(path, order.device) for path in paths]
-        if any(record is not None for record in found):
+        if None not in found:
             self._trainer.restore([read_state(path) for path in paths])
         self.records = [
             _begin(trial, order.device, source, layout_of(self._trainer.segments))
