@@ -22,7 +22,7 @@ import pytest
 import capacity
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("bench", "capacity", "csrc", "tests")
+ROOMS = ("bench", "capacity", "csrc", "docs", "tests")
 TOP_LEVEL = {
     "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "PKG-INFO", "README.md",
     "pyproject.toml", "setup.cfg", "setup.py",
