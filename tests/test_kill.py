@@ -137,6 +137,14 @@ def test_trials_left_at_different_steps_go_on_from_their_own(tmp_path: Path, mon
     assert_same_numbers(study, capacity.sweep(data, out=tmp_path / "unbroken", **SETTINGS))
 
 
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
+    study = capacity.sweep(tiny_data(tmp_path), out=tmp_path / "study", **SETTINGS)
+    key = study.rows()[0]["key"]
+    (study.path / "trials" / f"{key}.h5").rename(study.path / "trials" / f".{key}.h5.999999.tmp")
+    (study.path / ".study.toml.999999.tmp").write_text("half")
+    assert_whole(capacity.resume(study.path, threads=1))
+
+
 def start(study: Path, workers: int) -> subprocess.Popen[bytes]:
     """Start the sweep to be killed, and return when it runs or has ended."""
     command = [sys.executable, "-m", "tests.sweep_to_kill", "digits", str(study), str(workers)]

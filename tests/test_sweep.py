@@ -112,6 +112,23 @@ def test_a_trial_that_diverged_does_not_disturb_the_others(tmp_path: Path, data:
     assert survivors == {row["key"]: row["train_loss"] for row in alone.rows()}
 
 
+def test_a_trial_that_diverged_is_not_trained_on(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, list[bool]]] = []
+
+    class Watched(capacity.Trainer):
+        def advance(self, steps: int) -> None:
+            seen.append((self.step // self.steps_per_epoch, self.active.tolist()))
+            super().advance(steps)
+
+    monkeypatch.setattr(slices, "Trainer", Watched)
+    settings = {"widths": 16, "lrs": (1e30, 0.1), "epochs": 5, "batch": 10, "seeds": 1, "activation": "relu"}
+    study = capacity.sweep(data, out=tmp_path / "study", output_init="glorot_uniform", **settings)
+    ended = study.rows()[0]["epochs_done"]
+    assert ended < 5
+    assert {tuple(active) for epoch, active in seen if epoch < ended} == {(True, True)}
+    assert {tuple(active) for epoch, active in seen if epoch >= ended} == {(False, True)}
+
+
 def test_a_finished_study_is_returned_at_once(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = capacity.sweep(data, out=tmp_path / "study", **SETTINGS)
     rows = study.rows()

@@ -93,9 +93,11 @@ class Driver:
                 self._tell(at_once=True)
                 self._loop()
                 self._wind_down()
-            except BaseException:
+            except BaseException as error:
                 with suppress(Exception):
                     self._wind_down()
+                if isinstance(error, KeyboardInterrupt):  # a second Ctrl-C, or one that a worker met
+                    raise Interrupted(self._folder) from error
                 raise
             finally:
                 self._launcher.close()
