@@ -248,6 +248,16 @@ def test_a_data_set_in_memory_is_refused_and_an_open_one_is_taken(tmp_path: Path
         capacity.sweep(type(dataset)(**{**dataset.__dict__, "path": None}), **SETTINGS)
 
 
+def test_a_study_of_another_format_is_refused(tmp_path: Path) -> None:
+    study = capacity.sweep(tiny_data(tmp_path), out=tmp_path / "study", **SETTINGS)
+    with closing(sqlite3.connect(study.path / "study.db")) as database, database:
+        database.execute("UPDATE study SET value = 'capacity-study/9' WHERE name = 'format'")
+    with pytest.raises(StudyError, match=r"has the format 'capacity-study/9' of capacity .*, expected"):
+        capacity.resume(study.path)
+    with pytest.raises(StudyError, match="open it with that version"):
+        assert capacity.open_study(study.path).dataset_size
+
+
 def test_missing_data_are_named_on_resume_and_can_be_named_anew(tmp_path: Path) -> None:
     data = tiny_data(tmp_path)
     study = capacity.sweep(data, out=tmp_path / "study", **SETTINGS)

@@ -144,6 +144,14 @@ def test_a_study_that_became_read_only_can_be_read_and_when_finished_asked_again
         capacity.resume(study.path)
 
 
+def test_a_name_that_the_system_refuses_is_one_sentence(tmp_path: Path) -> None:
+    name = tmp_path / ("x" * 300)
+    with pytest.raises(StudyError, match=r"cannot write the study .*: the name is too long"):
+        capacity.sweep(tiny_data(tmp_path), out=name, **SETTINGS)
+    with pytest.raises(StudyError, match=r"cannot read the study .*: the name is too long"):
+        capacity.open_study(name)
+
+
 def test_other_errors_are_not_hidden() -> None:
     with pytest.raises(OSError, match="odd"), atomic.disk_refusals("write", "wait"):
         raise OSError(errno.ENOTTY, "odd")

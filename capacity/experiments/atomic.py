@@ -23,6 +23,7 @@ _REFUSALS = {
     errno.EPERM: "the operation is not permitted",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.EEXIST: "a file of that name is in the way",
+    errno.ENAMETOOLONG: "the name is too long",
     errno.ENOENT: "a file or folder of it is gone",
     errno.EIO: "the disk reports an input/output error",
     errno.ENOLCK: "the file system offers no locks",

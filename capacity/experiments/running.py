@@ -45,14 +45,14 @@ def run_sweep(config: SweepConfig, *, progress: Progress | None = None, executor
     resolve_device(config.device)
     path = Path(config.out) if config.out is not None else default_folder(config, dataset)
     trials = trials_of(config, dataset.digest)
-    check_same_study(path, config, dataset)
-    if not _is_finished(path, trials):
-        refusals = disk_refusals(f"write the study '{path}'", f"see to that, then go on with 'capacity resume {path}'")
-        with refusals, _claim(path, config, dataset) as owner:
-            await_writers(path)
-            remove_leftovers(path)
-            remove_leftovers(path / TRIALS)
-            _run_locked(path, owner, config, dataset, trials, progress, executor)
+    with disk_refusals(f"write the study '{path}'", f"see to that, then go on with 'capacity resume {path}'"):
+        check_same_study(path, config, dataset)
+        if not _is_finished(path, trials):
+            with _claim(path, config, dataset) as owner:
+                await_writers(path)
+                remove_leftovers(path)
+                remove_leftovers(path / TRIALS)
+                _run_locked(path, owner, config, dataset, trials, progress, executor)
     return Study(path)
 
 

@@ -130,7 +130,13 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
 
 def read_facts(folder: Path) -> dict[str, Any]:
     """Return the facts about the whole study."""
-    return {row["name"]: row["value"] for row in _read(folder, "SELECT name, value FROM study")}
+    facts = {row["name"]: row["value"] for row in _read(folder, "SELECT name, value FROM study")}
+    if facts and facts["format"] != FORMAT:
+        raise StudyError(
+            f"the study '{folder}' has the format '{facts['format']}' of capacity {facts['version']}, "
+            f"expected '{FORMAT}'; open it with that version."
+        )
+    return facts
 
 
 def _read(folder: Path, query: str) -> list[dict[str, Any]]:

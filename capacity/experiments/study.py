@@ -26,6 +26,7 @@ import capacity
 from capacity.data import BUILT_IN, Dataset
 from capacity.errors import InputError, StudyError
 from capacity.experiments import store
+from capacity.experiments.atomic import disk_refusals
 from capacity.experiments.config import SweepConfig, load_config
 from capacity.experiments.lock import LOCK_FILE, Owner, owner_of
 from capacity.experiments.trial import digest_of
@@ -134,9 +135,10 @@ def open_study(path: str | Path) -> Study:
 
 def read_settings(path: Path) -> SweepConfig:
     """Return what a study was asked to do."""
-    if not (path / SETTINGS).is_file():
-        what = "not a study folder: it has no study.toml" if path.is_dir() else "not there"
-        raise StudyError(f"the study '{path}' is {what}.")
+    with disk_refusals(f"read the study '{path}'", "see to that first"):
+        if not (path / SETTINGS).is_file():
+            what = "not a study folder: it has no study.toml" if path.is_dir() else "not there"
+            raise StudyError(f"the study '{path}' is {what}.")
     return load_config(path / SETTINGS, out=path)
 
 

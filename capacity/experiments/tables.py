@@ -33,10 +33,10 @@ def export(study: Study, target: str | Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise InputError(f"the file to export to must end in .csv or .parquet, or be '-', got '{target}'.")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder '{path.parent}' to export to is not there; make it first.")
     content = _csv(study.rows()).encode() if suffix == ".csv" else _parquet(study.rows())
     with disk_refusals(f"write '{path}'", "choose another place"):
+        if not path.parent.is_dir():
+            raise InputError(f"the folder '{path.parent}' to export to is not there; make it first.")
         replace_files(path.parent, [(path.name, content)])
     return None
 
