@@ -93,11 +93,14 @@ def test_crowded_widths_keep_a_tick_and_lose_the_label() -> None:
     assert list(ax.get_xticks(minor=True)) == [14900]
 
 
-def test_errors_within_a_decade_are_linear_from_zero() -> None:
-    ax = draw_capacity({(1, 4, 0.1): [0.5], (1, 8, 0.1): [0.2]}).axes[0]
+@pytest.mark.parametrize(("errors", "below", "above"), [((50, 20), (10, 20), (50, 60)), ((5, 1), (0, 1), (5, 6))])
+def test_errors_within_a_decade_are_linear_and_fill_the_axis(
+    errors: tuple[float, float], below: tuple[float, float], above: tuple[float, float]
+) -> None:
+    ax = draw_capacity({(1, 4, 0.1): [errors[0] / 100], (1, 8, 0.1): [errors[1] / 100]}).axes[0]
     assert (ax.get_yscale(), ax.get_ylabel()) == ("linear", "Training error, top-1 (%)")
-    assert ax.get_ylim()[0] == 0
-    assert ax.get_ylim()[1] > 50
+    assert below[0] <= ax.get_ylim()[0] < below[1]
+    assert above[0] < ax.get_ylim()[1] < above[1]
 
 
 def test_errors_over_a_decade_are_logarithmic() -> None:

@@ -23,10 +23,10 @@ def test_learning_curves_are_medians_by_epoch() -> None:
             "d1w8lr0.1s1": [0.9, 0.2, 0.1],
         },
     )
-    assert drawn(figure, "error-depth-1-width-4") == [(0, 90), (1, pytest.approx(60)), (2, 40)]
-    assert drawn(figure, "error-depth-1-width-8") == [(0, 90), (1, 20), (2, 10)]
+    assert drawn(figure, "error-depth-1-width-4") == [(1, pytest.approx(60)), (2, 40)]
+    assert drawn(figure, "error-depth-1-width-8") == [(1, 20), (2, 10)]
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("Epochs", "Training error, top-1 (%)")
-    assert figure.axes[0].get_xlim() == (0, 2)
+    assert figure.axes[0].get_xlim() == (1, 2)  # before training all guess alike
     assert legend(figure) == ["4", "8", "smallest to largest seed"]
     assert [box.get_title().get_text() for box in figure.legends] == ["Hidden\nunits", ""]
 
@@ -68,9 +68,16 @@ def test_learning_has_a_panel_a_depth_on_one_scale() -> None:
 
 def test_learning_line_ends_in_a_cross_where_the_runs_have_diverged() -> None:
     figure = draw_learning({(1, 4, 0.1): [INF]}, {"d1w4lr0.1s0": [0.9, 0.8, NAN]})
-    assert drawn(figure, "error-depth-1-width-4") == [(0, 90), (1, 80)]
+    assert drawn(figure, "error-depth-1-width-4") == [(1, 80)]
     assert drawn(figure, "diverged-depth-1-width-4") == [(1, 80)]
     assert "half or more of the runs have diverged" in legend(figure)
+
+
+def test_learning_begins_before_training_where_a_line_has_no_more() -> None:
+    figure = draw_learning({(1, 4, 0.1): [INF]}, {"d1w4lr0.1s0": [0.9, NAN, NAN]})
+    assert drawn(figure, "error-depth-1-width-4") == [(0, 90)]
+    assert drawn(figure, "diverged-depth-1-width-4") == [(0, 90)]
+    assert figure.axes[0].get_xlim() == (0, 2)
 
 
 def test_learning_without_a_finished_run_still_makes_a_figure() -> None:

@@ -51,7 +51,7 @@ def _with_room(widths: Sequence[int]) -> list[int]:
 
 
 def error_axis(panels: Sequence[Axes], samples: int, metric: str) -> None:
-    """Make the shared y axis a training error in percent: logarithmic if what is drawn spans a decade, linear if not.
+    """Make the shared y axis a training error in percent: logarithmic if what is drawn spans a decade, else linear.
 
     A zero has no place on a logarithmic axis. When there is one, the axis is linear from zero to the smallest error
     there can be, one training example, and logarithmic above; a dotted line marks where.
@@ -73,7 +73,8 @@ def error_axis(panels: Sequence[Axes], samples: int, metric: str) -> None:
         if spec is not None and spec.is_first_col():
             ax.set_ylabel(f"Training error, {METRICS[metric]} (%)")
         if not logarithmic:
-            ax.set_ylim(0, 1.08 * max(high, one))
+            pad = max(0.12 * (high - low), one)
+            ax.set_ylim(max(low - pad, 0), high + pad)
         elif low > 0:
             ax.set_yscale("log")
             ax.set_ylim(low / 1.2, high * 1.2)

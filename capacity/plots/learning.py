@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from capacity.analysis import CapacityCurve, LearningCurve
 from capacity.plots.axes import error_axis
@@ -47,12 +48,14 @@ def learning_figure(curves: Sequence[CapacityCurve], learning: Sequence[Learning
         axes += [figure.add_subplot(rows, columns, i, sharey=axes[0]) for i in range(2, len(curves) + 1)]
         colors = sequence_colors(sorted({line.runs.width for line in learning}))
         styles = dashes({line.runs.lr for line in learning})
+        first = _first_epoch(learning, setting.epochs)
         for ax, curve in zip(axes, curves, strict=True):
             for line in learning:
                 if line.runs.depth == curve.depth:
-                    _line(ax, line, colors[line.runs.width], styles[line.runs.lr])
+                    _line(ax, line, first, colors[line.runs.width], styles[line.runs.lr])
             ax.set_xlabel("Epochs")
-            ax.set_xlim(0, setting.epochs)
+            ax.set_xlim(first, setting.epochs)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             if len(curves) > 1:
                 ax.set_title(depth_name(curve.depth))
         error_axis(axes, setting.samples, setting.metric)
@@ -63,12 +66,21 @@ def learning_figure(curves: Sequence[CapacityCurve], learning: Sequence[Learning
     return figure
 
 
-def _line(ax: Axes, curve: LearningCurve, color: Any, style: Any) -> None:
+def _first_epoch(learning: Sequence[LearningCurve], epochs: int) -> int:
+    """Return where the lines begin: before training all guess alike, which would only stretch the axis.
+
+    That start is drawn where a line has no more than it.
+    """
+    return 1 if epochs > 1 and all(np.isfinite(line.median[1:2]).any() for line in learning) else 0
+
+
+def _line(ax: Axes, curve: LearningCurve, first: int, color: Any, style: Any) -> None:
     name = f"depth-{curve.runs.depth}-width-{curve.runs.width}"
     epochs, finite = np.arange(len(curve.median)), np.isfinite(curve.median)
     median = np.where(finite, 100 * curve.median, np.nan)
-    ax.fill_between(epochs, 100 * curve.low, 100 * curve.high, color=color, alpha=0.15, linewidth=0, gid=f"band-{name}")
-    ax.plot(epochs, median, color=color, linestyle=style, linewidth=1.5, gid=f"error-{name}")
+    band: dict[str, Any] = {"color": color, "alpha": 0.15, "linewidth": 0, "gid": f"band-{name}"}
+    ax.fill_between(epochs[first:], 100 * curve.low[first:], 100 * curve.high[first:], **band)
+    ax.plot(epochs[first:], median[first:], color=color, linestyle=style, linewidth=1.5, gid=f"error-{name}")
     if finite.any() and not finite.all():
         last = np.flatnonzero(finite)[-1]
         ax.plot([last], [median[last]], color=color, clip_on=False, gid=f"diverged-{name}", **_CROSS)
