@@ -250,7 +250,8 @@ def test_a_reader_that_goes_away_is_no_error(swept: tuple[Path, Any]) -> None:
 
 def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [*CALL, "sweep", "--widths", "16,32", "--epochs", "30", "--seeds", "1", "--out", "s"]
+    # Width 300 trains for many times the 0.25 s between two drawings of the bar.
+    command = [*CALL, "sweep", "--widths", "16,300", "--epochs", "200", "--seeds", "1", "--out", "s"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
         os.close(theirs)
@@ -266,6 +267,6 @@ def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(tmp_path: Path) -> None:
     text = seen.decode()
     assert "━" in text
     assert re.search(r"of 4 trials, +\d+% of epochs", text)
-    assert re.search(r"width 32, depth 1 \(2 trials\)", text)
+    assert re.search(r"width 300, depth 1 \(2 trials\)", text)
     assert text.rstrip().endswith("s") and "4 of 4 trials done after" in text.splitlines()[-1]  # noqa: PT018
     assert "━" not in out.decode(errors="replace").replace("─", "")
