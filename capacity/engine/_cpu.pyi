@@ -4,8 +4,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-openmp: bool
-
 class ProgramF32:
     def __init__(
         self, body: list[Any], update: list[Any], sizes: Sequence[int], batch: int, micro_batch: int

@@ -67,7 +67,6 @@ def describe() -> dict[str, str]:
     blas = [f"{p['internal_api']} {p['version']}" for p in _blas_pools().info() if p["user_api"] == "blas"]
     return {
         "simd": _cpu.current_path(),
-        "openmp": "yes" if _cpu.openmp else "no",
         "blas": ", ".join(sorted(set(blas))) or "unknown",
     }
 

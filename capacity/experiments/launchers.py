@@ -68,7 +68,7 @@ class InProcess(Launcher):
 class LocalProcesses(Launcher):
     """Runs slices in processes of this machine, which share its cores.
 
-    The processes are spawned, not forked: a fork would copy threads and locks of BLAS and OpenMP in an unknown state.
+    The processes are spawned, not forked: a fork would copy threads and locks of BLAS in an unknown state.
     """
 
     def __init__(self, workers: int, threads: int | None) -> None:

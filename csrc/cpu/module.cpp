@@ -209,9 +209,4 @@ PYBIND11_MODULE(_cpu, m) {
     const Plan plan = plan_threads(threads, replicas, most_tiles);
     return std::make_pair(plan.workers, plan.team);
   });
-#ifdef _OPENMP
-  m.attr("openmp") = true;
-#else
-  m.attr("openmp") = false;
-#endif
 }

@@ -1,16 +1,12 @@
 #include "program.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <new>
 #include <stdexcept>
 
-#ifdef _OPENMP
-#include <omp.h>
-static int thread_number() { return omp_get_thread_num(); }
-#else
-static int thread_number() { return 0; }
-#endif
+#include "threads.hpp"
 
 namespace cap {
 
@@ -41,6 +37,7 @@ struct Program<T>::Lane {
   Worker<T>* worker;
   T* scratch;
   int rank, team;
+  Barrier* barrier;  // of the team; none when it is one thread
 };
 
 static void check(const std::vector<Step>& calls, const Sizes& sizes, int64_t micro_batch) {
@@ -88,23 +85,18 @@ void Program<T>::run(const Replicas<T>& replicas, const Source& source, int64_t 
   worker(plan.workers - 1);  // all memory is there before the threads start
   while (int(scratch_.size()) < plan.workers * plan.team) scratch_.push_back(allocate<T>(kScratchElements));
   if (plan.team == 1) {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(plan.workers)
-    for (int64_t i = 0; i < n; ++i) {
-      const Lane lane = {workers_[size_t(thread_number())].get(), scratch_[size_t(thread_number())].get(), 0, 1};
-      run_replica(replicas, active[size_t(i)], source, first, steps, lane);
-    }
-    return;
+    std::atomic<int64_t> next{0};  // replicas are taken as threads come free
+    run_threads(plan.workers, [&](int rank) {
+      const Lane lane = {workers_[size_t(rank)].get(), scratch_[size_t(rank)].get(), 0, 1, nullptr};
+      for (int64_t i = next++; i < n; i = next++) run_replica(replicas, active[size_t(i)], source, first, steps, lane);
+    });
+  } else {
+    Barrier barrier(plan.team);
+    run_threads(plan.team, [&](int rank) {
+      const Lane lane = {workers_[0].get(), scratch_[size_t(rank)].get(), rank, plan.team, &barrier};
+      for (int64_t r : active) run_replica(replicas, r, source, first, steps, lane);
+    });
   }
-#ifdef _OPENMP
-#pragma omp parallel num_threads(plan.team)
-  {
-    const Lane lane = {workers_[0].get(), scratch_[size_t(thread_number())].get(), thread_number(),
-                       omp_get_num_threads()};
-    for (int64_t r : active) run_replica(replicas, r, source, first, steps, lane);
-  }
-#else
-  for (int64_t r : active) run_replica(replicas, r, source, first, steps, {workers_[0].get(), scratch_[0].get(), 0, 1});
-#endif
 }
 
 // Every thread of a team computes the same frames and takes its share of each call's tiles.
@@ -156,9 +148,7 @@ void Program<T>::run_calls(const std::vector<Step>& calls, const Frame<T>& frame
     for (int64_t tile = lane.rank; tile < step.call.tiles; tile += lane.team) {
       kernel_of<T> (*step.kernel)(step.call, frame, tile);
     }
-    if (lane.team > 1) {
-#pragma omp barrier
-    }
+    if (lane.barrier) lane.barrier->wait();
   }
 }
 
