@@ -63,6 +63,15 @@ def test_metrics_are_those_of_the_written_out_network(device: str, split: str) -
         assert metrics.top5[r] == np.mean(rank >= 5)
 
 
+def test_a_long_evaluation_is_the_sum_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer("cpu", data=make_data(samples=1700))  # four batches of evaluation, the last one partial
+    trainer.advance(10)
+    expected = trainer.evaluate()
+    monkeypatch.setattr("capacity.training.trainer.EVALUATION_RUN", 3)
+    for name in ("loss", "top1", "top5"):
+        np.testing.assert_array_equal(getattr(trainer.evaluate(), name), getattr(expected, name))
+
+
 def test_top5_is_nan_where_it_would_say_nothing() -> None:
     metrics = make_trainer("cpu", data=make_data(classes=5)).evaluate()
     assert np.isnan(metrics.top5).all()

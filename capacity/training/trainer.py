@@ -19,6 +19,8 @@ from capacity.errors import InputError
 from capacity.models import MLP
 
 TOP_K = 5
+EVALUATION_RUN = 64
+"""Most batches evaluated without returning to Python, so that a long evaluation can be interrupted."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,9 @@ class Trainer:
         samples = len(part.labels)
         # An evaluation has no optimizer: its program's arena for that is empty, whatever training keeps in it.
         replicas = replace(self._replicas, optimizer=self._replicas.optimizer[:, :0].copy())
-        self._evaluate.run(replicas, self._source(part), 0, steps_per_epoch(self._evaluation, samples))
+        steps = steps_per_epoch(self._evaluation, samples)
+        for first in range(0, steps, EVALUATION_RUN):
+            self._evaluate.run(replicas, self._source(part), first, min(EVALUATION_RUN, steps - first))
         statistics[~self.active] = np.nan
         named = dict(zip(self._evaluation.statistics, (statistics / samples).T, strict=True))
         return Metrics(named["loss"], named["top1"], named.get("top5", np.full(self.replicas, np.nan)))
