@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
@@ -20,6 +21,8 @@ import pytest
 
 import capacity
 from capacity.cli import main
+from capacity.experiments.lock import WRITERS_FILE
+from capacity.experiments.trialfile import read_record
 
 CALL = [sys.executable, "-c", "from capacity.cli import main; main()"]
 SMALL = ["--widths", "2,4", "--lrs", "0.1,0.01", "--epochs", "2", "--seeds", "2", "--batch", "100"]
@@ -199,6 +202,36 @@ def test_sigterm_ends_a_sweep_in_the_background_of_a_script(tmp_path: Path) -> N
     assert process.returncode == 130
     assert "resume with: capacity resume 'my study'" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_sigterm_to_all_processes_saves_what_ran(tmp_path: Path) -> None:
+    # As batch systems send it: to the workers, too, which have written nothing yet when it comes.
+    command = [*CALL, "sweep", *LONG, "--out", "my study", "--workers", "2"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not _is_training(tmp_path / "my study"):
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(3)
+    assert not list((tmp_path / "my study" / "trials").glob("*.h5"))
+    os.killpg(process.pid, signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    resumable = [read_record(path) for path in (tmp_path / "my study" / "trials").glob("*.h5")]
+    assert [record.step > 0 for record in resumable] == [True]
+
+
+def _is_training(study: Path) -> bool:
+    """Whether a worker is in a slice: it holds a lock then."""
+    try:
+        with open(study / "trials" / WRITERS_FILE) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def test_status_of_a_stopped_study_says_how_to_go_on(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
+from types import FrameType
 from typing import Any, TypeVar
 
 from capacity.engine.devices import usable_cores
@@ -113,12 +114,36 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_stop_event: Event | None = None
+class _Worker:
+    """What a worker process knows of itself: whether it is to stop, and whether it is to end."""
+
+    def __init__(self, stop: Event) -> None:
+        self._stop = stop
+        self._busy = self._ending = False
+
+    def run(self, order: Slice) -> SliceResult:
+        self._busy = True
+        try:
+            return run_slice(order, lambda _: self._ending or self._stop.is_set())
+        finally:
+            self._busy = False
+            if self._ending:
+                os._exit(1)  # the files are written, and the parent goes by them
+
+    def terminate(self, number: int, frame: FrameType | None) -> None:
+        """Take a SIGTERM, which batch systems send to every process: checkpoint what runs, then end."""
+        self._ending = True
+        if not self._busy:
+            os._exit(1)
+
+
+_worker: _Worker | None = None
 
 
 def _start_worker(stop: Event) -> None:
-    global _stop_event  # noqa: PLW0603 - a process pool has no other way to hand something to its workers
-    _stop_event = stop
+    global _worker  # noqa: PLW0603 - a process pool has no other way to hand something to its workers
+    _worker = _Worker(stop)
+    signal.signal(signal.SIGTERM, _worker.terminate)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -131,5 +156,5 @@ def _end_with_parent() -> None:
 
 
 def _run_in_worker(order: Slice) -> SliceResult:
-    stop = _stop_event
-    return run_slice(order, lambda _: stop is not None and stop.is_set())
+    assert _worker is not None
+    return _worker.run(order)
