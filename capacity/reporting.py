@@ -123,7 +123,7 @@ def _known(value: Any) -> Any:
 
 
 def _write(folder: Path, files: Sequence[tuple[str, bytes]]) -> None:
-    from capacity.experiments.atomic import disk_refusals, replace_files
+    from capacity.files import disk_refusals, replace_files
 
     with disk_refusals(f"write the figures to '{folder}'", "see to that or choose another folder (out)"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 import capacity
+from capacity import files
 from capacity.errors import StudyError
-from capacity.experiments import atomic, lock
+from capacity.experiments import lock
 from tests.study_cases import SETTINGS, assert_same_numbers, assert_whole, tiny_data
 
 HOLD_A_STUDY = """
@@ -59,7 +60,7 @@ def refusing(function: Any, code: int, calls_before: int = 0) -> Any:
 def test_a_full_disk_at_the_start_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tiny_data(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(atomic, "_write", refusing(atomic._write, errno.ENOSPC))
+        patch.setattr(files, "_write", refusing(files._write, errno.ENOSPC))
         with pytest.raises(StudyError, match=r"^cannot write the study '.*/study': the disk is full; .*resume .*\.$"):
             capacity.sweep(data, out=tmp_path / "study", **SETTINGS)
     assert not (tmp_path / "study").exists()
@@ -71,13 +72,13 @@ def test_a_full_disk_keeps_what_was_finished_and_nothing_half_written(
 ) -> None:
     data = tiny_data(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(atomic, "_write", refusing(atomic._write, errno.ENOSPC, calls_before=files_before))
+        patch.setattr(files, "_write", refusing(files._write, errno.ENOSPC, calls_before=files_before))
         with pytest.raises(StudyError, match="the disk is full"):
             capacity.sweep(data, out=tmp_path / "study", **SETTINGS)
-    files = [path.name for path in (tmp_path / "study" / "trials").glob("*")]
+    kept = [path.name for path in (tmp_path / "study" / "trials").glob("*")]
     study = capacity.open_study(tmp_path / "study")
     finished = 4 if files_before >= 5 else 0  # study.toml is the first file, then four of each group
-    assert len(files) == finished + 1
+    assert len(kept) == finished + 1
     assert study.status().done == finished
     capacity.resume(study.path, threads=1)
     assert_whole(study)
@@ -153,19 +154,19 @@ def test_a_name_that_the_system_refuses_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_other_errors_are_not_hidden() -> None:
-    with pytest.raises(OSError, match="odd"), atomic.disk_refusals("write", "wait"):
+    with pytest.raises(OSError, match="odd"), files.disk_refusals("write", "wait"):
         raise OSError(errno.ENOTTY, "odd")
 
 
 def test_files_replaced_together_are_all_old_until_all_are_written(tmp_path: Path) -> None:
-    atomic.replace_files(tmp_path, [("a", b"1"), ("b", b"2")])
+    files.replace_files(tmp_path, [("a", b"1"), ("b", b"2")])
 
     def contents() -> Iterator[tuple[str, bytes]]:
         yield "a", b"3"
         raise RuntimeError("in between")
 
     with pytest.raises(RuntimeError, match="in between"):
-        atomic.replace_files(tmp_path, contents())
+        files.replace_files(tmp_path, contents())
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"1", "b": b"2"}
 
 

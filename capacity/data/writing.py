@@ -28,6 +28,7 @@ from capacity.data.layout import (
     to_storage,
 )
 from capacity.errors import InputError
+from capacity.files import flush_folder
 
 _NO_DIGEST = np.bytes_(b"0" * 64)
 
@@ -235,7 +236,7 @@ class DatasetWriter:
             with self._temporary.open("r+b") as file:
                 os.fsync(file.fileno())
             os.replace(self._temporary, self.path)
-            _sync_folder(self.path.parent)
+            flush_folder(self.path.parent)
 
     def _discard(self) -> None:
         if self._file is not None:
@@ -260,13 +261,3 @@ def _check_target(path: Path) -> None:
         raise InputError(f"cannot write {path}: there is no folder {path.parent}")
     if path.exists() and not (path.is_file() and h5py.is_hdf5(path)):
         raise InputError(f"cannot write {path}: what is there is not an HDF5 file and will not be replaced")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable, where the system can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -15,7 +15,6 @@ from capacity.engine.devices import resolve_device
 from capacity.engine.program import compile_training
 from capacity.errors import InputError, StudyError
 from capacity.experiments import store
-from capacity.experiments.atomic import disk_refusals, remove_leftovers, replace_files
 from capacity.experiments.config import SweepConfig
 from capacity.experiments.driver import Driver
 from capacity.experiments.launchers import make_launcher
@@ -33,6 +32,7 @@ from capacity.experiments.study import (
 )
 from capacity.experiments.trial import TrialConfig, trials_of
 from capacity.experiments.trialfile import file_name
+from capacity.files import disk_refusals, remove_leftovers, replace_files
 
 
 def run_sweep(config: SweepConfig, *, progress: Progress | None = None, executor: Executor | None = None) -> Study:

@@ -17,12 +17,12 @@ from typing import Any
 
 from capacity.data import Dataset, open_dataset
 from capacity.errors import StudyError
-from capacity.experiments.atomic import replace_files
 from capacity.experiments.lock import writer
 from capacity.experiments.outcomes import Outcome
 from capacity.experiments.provenance import now, provenance
 from capacity.experiments.trial import TrialConfig
 from capacity.experiments.trialfile import TrialRecord, file_name, layout_of, pack, read_record, read_state
+from capacity.files import replace_files
 from capacity.training import Metrics, Trainer
 
 SHORT_RUN_SECONDS = 0.2

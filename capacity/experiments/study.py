@@ -26,11 +26,11 @@ import capacity
 from capacity.data import BUILT_IN, Dataset
 from capacity.errors import InputError, StudyError
 from capacity.experiments import store
-from capacity.experiments.atomic import disk_refusals
 from capacity.experiments.config import SweepConfig, load_config
 from capacity.experiments.lock import LOCK_FILE, Owner, owner_of
 from capacity.experiments.trial import digest_of
 from capacity.experiments.trialfile import file_name, read_record
+from capacity.files import disk_refusals
 
 SETTINGS = "study.toml"
 TRIALS = "trials"

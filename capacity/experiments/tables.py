@@ -10,8 +10,8 @@ from typing import Any
 
 from capacity.errors import InputError
 from capacity.experiments import store
-from capacity.experiments.atomic import disk_refusals, replace_files
 from capacity.experiments.study import Study
+from capacity.files import disk_refusals, replace_files
 
 
 def export(study: Study, target: str | Path) -> str | None:
