@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.devices import usable_cores
 from capacity.engine.executor import Replicas, Source
 from capacity.engine.initialise import Uniform
+from capacity.engine.machine import usable_cores
 from capacity.engine.program import ARENAS, BoundCall, Operand, Program
 from capacity.errors import DeviceError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from capacity.engine.executor import Executor
 from capacity.engine.initialise import Uniform
+from capacity.engine.machine import processor_name
 from capacity.engine.program import Program
 from capacity.errors import DeviceError, InputError, did_you_mean
 
@@ -65,17 +65,3 @@ def describe_device(device: str) -> dict[str, str]:
 
         described |= cpu.describe()
     return described
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def processor_name() -> str:
-    """Return the processor's model name, or what the platform calls it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

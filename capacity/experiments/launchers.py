@@ -13,7 +13,7 @@ from multiprocessing.synchronize import Event
 from types import FrameType
 from typing import Any, TypeVar
 
-from capacity.engine.devices import usable_cores
+from capacity.engine.machine import usable_cores
 from capacity.experiments.slices import Slice, SliceResult, Watch, run_slice
 
 T = TypeVar("T")

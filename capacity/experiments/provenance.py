@@ -10,7 +10,8 @@ from typing import Any
 
 import capacity
 from capacity.data import Dataset
-from capacity.engine.devices import resolve_precision, usable_cores
+from capacity.engine.devices import resolve_precision
+from capacity.engine.machine import usable_cores
 from capacity.training import describe_device
 
 
