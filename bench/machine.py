@@ -11,7 +11,7 @@ from pathlib import Path
 
 def describe_machine() -> dict[str, str | int | float]:
     """Return processor, cores, cache, system, Python and load; nothing that names a person or a host."""
-    from capacity.engine.devices import processor_name
+    from capacity.engine.machine import processor_name
 
     return {
         "processor": processor_name(),
