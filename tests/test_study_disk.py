@@ -120,7 +120,7 @@ def test_export_to_a_full_disk_leaves_the_earlier_file(tmp_path: Path, monkeypat
 
 def test_a_read_only_place_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tiny_data(tmp_path)
-    monkeypatch.setattr(os, "mkdir", refusing(os.mkdir, errno.EROFS))
+    monkeypatch.setattr(Path, "mkdir", refusing(Path.mkdir, errno.EROFS))
     with pytest.raises(StudyError, match=r"cannot write the study .*: the file system is read-only; "):
         capacity.sweep(data, out=tmp_path / "study", **SETTINGS)
 
