@@ -20,7 +20,7 @@ from typing import Any
 from machine import commit, describe_machine, slug
 from peers import OURS, PYTORCH
 from rounds import time_peers
-from table import markdown
+from table import markdown, verdicts
 from workload import Shape, make_workload
 
 CASES = [
@@ -59,7 +59,7 @@ def main() -> int:
         "threads": 1, "peers": peers, "rows": rows,
     }  # fmt: skip
 
-    print(markdown(results))
+    print(f"{markdown(results)}\n\n{verdicts(results)}")
     if options.out or not options.quick:
         out = options.out or Path(__file__).parent / "results" / f"train_step-{slug(name)}-{today}.json"
         out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
