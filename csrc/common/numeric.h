@@ -2,10 +2,6 @@
 // it. NaN in gives NaN out everywhere; no function here relies on fast-math.
 #pragma once
 
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-
 #include "namespace.h"
 
 namespace cap {
@@ -16,7 +12,7 @@ struct Float;
 
 template <>
 struct Float<float> {
-  using Bits = int32_t;
+  using Bits = uint32_t;
   static constexpr int mantissa = 23, bias = 127;
   static constexpr float shifter = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, held in the low bits
   static constexpr float exp_lowest = -87.0f;    // below it e^x is taken for 0 (error < 2e-38)
@@ -25,7 +21,7 @@ struct Float<float> {
 
 template <>
 struct Float<double> {
-  using Bits = int64_t;
+  using Bits = uint64_t;
   static constexpr int mantissa = 52, bias = 1023;
   static constexpr double shifter = 6755399441055744.0;  // 1.5 * 2^52
   static constexpr double exp_lowest = -708.0;           // below it e^x is taken for 0 (error < 4e-308)
@@ -66,15 +62,14 @@ CAP_INLINE T exp_nonpositive(T x) {
   const T n = shifted - F::shifter;
   const T r = (x - n * F::ln2_high) - n * F::ln2_low;
   const T e = exp_tail(r) * (r * r) + r + T(1);
-  Bits bits, zero;
-  std::memcpy(&bits, &shifted, sizeof bits);
+  // The bits of `shifted` are those of `shifter` plus n. For NaN they are arbitrary, and e * scale is NaN all the same.
   const T shifter = F::shifter;
-  std::memcpy(&zero, &shifter, sizeof zero);
-  // Unsigned arithmetic: for NaN the bits are arbitrary, and the product below is NaN whatever they give.
-  using Unsigned = std::make_unsigned_t<Bits>;
-  const Unsigned power = (Unsigned(bits) - Unsigned(zero) + Unsigned(F::bias)) << F::mantissa;
+  Bits bits, zero;
+  memcpy(&bits, &shifted, sizeof bits);
+  memcpy(&zero, &shifter, sizeof zero);
+  const Bits power = (bits - zero + Bits(F::bias)) << F::mantissa;
   T scale;
-  std::memcpy(&scale, &power, sizeof scale);
+  memcpy(&scale, &power, sizeof scale);
   return x < F::exp_lowest ? T(0) : e * scale;
 }
 
@@ -109,6 +104,12 @@ CAP_INLINE T tanh_(T x) {
   const T small = x + x * s * tanh_tail(s);
   return magnitude < T(0.625) ? small : (x > T(0) ? large : -large);
 }
+
+// The library's functions, by type.
+CAP_INLINE float error_function(float x) { return erff(x); }
+CAP_INLINE double error_function(double x) { return erf(x); }
+CAP_INLINE float logarithm(float x) { return logf(x); }
+CAP_INLINE double logarithm(double x) { return log(x); }
 
 }  // namespace CAP_PATH
 }  // namespace cap

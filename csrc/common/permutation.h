@@ -2,8 +2,6 @@
 // network with cycle walking; twin of permutation() in capacity/engine/random.py.
 #pragma once
 
-#include <cstdint>
-
 #include "philox.h"
 
 namespace cap {

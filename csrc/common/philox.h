@@ -2,8 +2,6 @@
 // how counters are laid out.
 #pragma once
 
-#include <cstdint>
-
 #include "namespace.h"
 
 namespace cap {

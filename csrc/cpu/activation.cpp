@@ -1,5 +1,5 @@
 // activation: y = activation(z), y and z (B, H).
-#include "activations.hpp"
+#include "../common/activations.h"
 #include "kernels.hpp"
 
 namespace cap {

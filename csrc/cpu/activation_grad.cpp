@@ -1,5 +1,5 @@
 // activation_grad: dz = dy * derivative(saved), all (B, H).
-#include "activations.hpp"
+#include "../common/activations.h"
 #include "kernels.hpp"
 
 namespace cap {

@@ -1,5 +1,5 @@
 // dense: z = x W + b, y = activation(z). x (B, D), W (D, H), b (H,), y and, if present, z (B, H). Tiles are columns.
-#include "activations.hpp"
+#include "../common/activations.h"
 #include "kernels.hpp"
 #include "product.hpp"
 

@@ -1,6 +1,6 @@
 // dense_grad_input: dx = dy W', times the derivative of a fused activation. dy (B, H), W (D, H), dx and, if present,
 // saved (B, D). Tiles are columns of dx.
-#include "activations.hpp"
+#include "../common/activations.h"
 #include "kernels.hpp"
 #include "product.hpp"
 

@@ -3,7 +3,7 @@
 
 #include "../common/namespace.h"
 #include "../common/permutation.h"
-#include "call.hpp"
+#include "frame.hpp"
 #include "tiles.hpp"
 
 // The row of op `name` in this path's table (csrc/cpu/table.cpp).

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "call.hpp"
+#include "frame.hpp"
 
 namespace cap {
 

@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "blas.hpp"
-#include "call.hpp"
+#include "frame.hpp"
 #include "tiles.hpp"
 
 namespace cap {

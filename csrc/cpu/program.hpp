@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "call.hpp"
+#include "frame.hpp"
 #include "path.hpp"
 
 namespace cap {

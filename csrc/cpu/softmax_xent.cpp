@@ -28,7 +28,7 @@ struct Operands {
 // Row r is finished: its maximum, the sum of e^(z - max), and in dz, if there is one, softmax(z) / batch_rows.
 template <class T>
 CAP_INLINE void finish(const Operands<T>& o, int64_t r, T max, T sum) {
-  if (o.loss) o.loss[r] = std::log(sum) - (o.z[r * o.K + o.y[r]] - max);
+  if (o.loss) o.loss[r] = logarithm(sum) - (o.z[r * o.K + o.y[r]] - max);
   if (o.dz) o.dz[r * o.K + o.y[r]] -= T(1) / o.batch_rows;
 }
 

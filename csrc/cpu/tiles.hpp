@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "call.hpp"
+#include "frame.hpp"
 
 namespace cap {
 namespace CAP_PATH {

@@ -2,43 +2,41 @@
 // the output y, or for GELU the input z. NaN in gives NaN out.
 #pragma once
 
-#include <cmath>
-
-#include "../common/numeric.h"
-#include "call.hpp"
+#include "call.h"
+#include "numeric.h"
 
 namespace cap {
 namespace CAP_PATH {
 
 struct Identity {
   template <class T>
-  __attribute__((always_inline)) static T value(T z) {
+  CAP_INLINE T value(T z) {
     return z;
   }
   template <class T>
-  __attribute__((always_inline)) static T derivative(T) {
+  CAP_INLINE T derivative(T) {
     return T(1);
   }
 };
 
 struct Sigmoid {
   template <class T>
-  __attribute__((always_inline)) static T value(T z) {
+  CAP_INLINE T value(T z) {
     return sigmoid(z);
   }
   template <class T>
-  __attribute__((always_inline)) static T derivative(T y) {
+  CAP_INLINE T derivative(T y) {
     return y * (T(1) - y);
   }
 };
 
 struct Tanh {
   template <class T>
-  __attribute__((always_inline)) static T value(T z) {
+  CAP_INLINE T value(T z) {
     return tanh_(z);
   }
   template <class T>
-  __attribute__((always_inline)) static T derivative(T y) {
+  CAP_INLINE T derivative(T y) {
     return T(1) - y * y;
   }
 };
@@ -47,25 +45,25 @@ struct Tanh {
 template <int hundredths>
 struct Rectifier {
   template <class T>
-  __attribute__((always_inline)) static T value(T z) {
+  CAP_INLINE T value(T z) {
     const T below = hundredths ? T(hundredths) / T(100) * z : T(0);  // 0 for ReLU at -infinity too
     return z <= T(0) ? below : z;
   }
   template <class T>
-  __attribute__((always_inline)) static T derivative(T y) {
+  CAP_INLINE T derivative(T y) {
     return y <= T(0) ? T(hundredths) / T(100) : (y > T(0) ? T(1) : y);
   }
 };
 
 struct Gelu {
   template <class T>
-  static T value(T z) {
-    return T(0.5) * z * (T(1) + std::erf(z * T(0.70710678118654752440)));
+  CAP_INLINE T value(T z) {
+    return T(0.5) * z * (T(1) + error_function(z * T(0.70710678118654752440)));
   }
   template <class T>
-  static T derivative(T z) {
+  CAP_INLINE T derivative(T z) {
     const T density = exp_nonpositive(T(-0.5) * z * z) * T(0.39894228040143267794);
-    return T(0.5) * (T(1) + std::erf(z * T(0.70710678118654752440))) + z * density;
+    return T(0.5) * (T(1) + error_function(z * T(0.70710678118654752440))) + z * density;
   }
 };
 

@@ -1,43 +1,13 @@
-// What a kernel is given: the call (operands and attributes) and the frame (one micro-batch of one replica).
+// What a CPU kernel is given beside the call: the frame, one micro-batch of one replica.
 #pragma once
 
-#include <cstdint>
-
+#include "../common/call.h"
 #include "../common/permutation.h"
 
 namespace cap {
 
-enum ArenaId { kParameters, kGradients, kOptimizer, kActivations, kLabels, kArenas };
-
-enum class Activation { identity, sigmoid, tanh, relu, leaky_relu, gelu };
-
-enum class Stored { uint8, int16, float32 };
-
-constexpr int64_t kBatchRows = -1;
-constexpr int kMaxOperands = 5;
-
 // Memory a thread needs beside the arenas, in elements: what csrc/cpu/product.hpp packs.
 constexpr int64_t kScratchElements = 512 * (256 + 48);
-
-// A value's place: a matrix (rows, cols), row-major, `offset` elements into an arena. Vectors have one row; values with
-// one entry a batch row have one column. arena < 0: absent. rows == kBatchRows: as many as the frame has.
-struct Operand {
-  int arena = -1;
-  int64_t offset = 0, rows = 0, cols = 0;
-};
-
-struct Attributes {
-  Activation activation = Activation::identity;
-  bool update = false, shuffled = false;
-  int64_t inputs = 0, k = 1, slot = 0;
-  double momentum = 0, weight_decay = 0;
-};
-
-struct Call {
-  Operand operands[kMaxOperands];
-  Attributes attributes;
-  int64_t tiles = 1;  // independent pieces this call is cut into; a function of the shapes only
-};
 
 // features (N, D) as stored, labels (N,)
 struct Source {
