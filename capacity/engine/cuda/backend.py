@@ -1,0 +1,57 @@
+"""What the CUDA executor asks of a device. CuPy answers on a GPU, a simulator in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.engine.cuda.recording import Recording
+
+Buffer = Any
+"""Device memory; what it is, is the backend's affair."""
+
+
+@dataclass(frozen=True)
+class Arena:
+    """The memory of one arena for all replicas, `stride` elements from one replica to the next."""
+
+    buffer: Buffer
+    stride: int
+
+
+class Step(Protocol):
+    """A recorded step, ready to run."""
+
+    def replay(self, times: int) -> None:
+        """Enqueue the step `times` times; the host does not wait, and nothing is allocated."""
+
+
+class Backend(Protocol):
+    """A CUDA device."""
+
+    def empty(self, nbytes: int) -> Buffer:
+        """Allocate memory, aligned to 256 bytes; DeviceError when there is not enough."""
+
+    def address(self, buffer: Buffer) -> int:
+        """Return the device address of a buffer."""
+
+    def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
+        """Copy a C-contiguous array to the start of a buffer, in order with what is enqueued."""
+
+    def read(self, buffer: Buffer, out: NDArray[Any]) -> None:
+        """Wait for what is enqueued and copy the start of a buffer into a C-contiguous array."""
+
+    def prepare(
+        self,
+        dtype: np.dtype[Any],
+        recording: Recording,
+        replicas: int,
+        machine: Buffer,
+        calls: Buffer,
+        arenas: Mapping[str, Arena],
+    ) -> Step:
+        """Compile the kernels of a recording for one element type, and make it ready to replay (a CUDA graph)."""

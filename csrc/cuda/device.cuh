@@ -1,0 +1,84 @@
+// What every CUDA kernel is given. A program's replicas are a batch axis: blockIdx.y is the replica. Nothing a kernel
+// needs comes from the host while a step runs: the step counter, learning rates and orders lie here, on the device.
+#pragma once
+
+#include "../common/activations.h"
+#include "../common/call.h"
+#include "../common/permutation.h"
+#include "../common/warp.h"
+
+namespace cap {
+
+typedef CAP_REAL real;
+
+// One training. `order` is the current epoch's; begin_step renews it.
+struct Replica {
+  uint64_t seed;
+  double lr;
+  int64_t active;  // 0: nothing of it may change
+  int64_t epoch;   // of `order`; -1: none yet
+  Permutation order;
+};
+
+// The whole run. Laid out like MACHINE in capacity/engine/cuda/recording.py.
+struct Machine {
+  real* arenas[kLabels];      // (R, stride): parameters, gradients, optimizer, activations
+  int64_t strides[kArenas];   // elements from one replica to the next; the last is that of labels
+  int32_t* labels;            // (R, stride)
+  double* statistics;         // (R, statistics_stride)
+  int64_t statistics_stride;
+  Replica* replicas;          // (R,)
+  int64_t replica_count;
+  const void* features;       // (N, D) as stored
+  const int32_t* labels_in;   // (N,)
+  int64_t stored, samples;    // Stored, N
+  double scale;
+  int64_t batch, micro_batch;
+  int64_t step;               // steps done; end_step counts
+};
+
+namespace CAP_PATH {
+
+// Rows of a micro-batch: `start` is the position in the epoch's order, `rows` may be 0 in a partial last batch.
+struct Rows {
+  int64_t start, rows, batch_rows;
+};
+
+CAP_INLINE Rows rows_of(const Machine* m, int micro) {
+  const int64_t per_epoch = (m->samples + m->batch - 1) / m->batch;
+  const int64_t first = m->step % per_epoch * m->batch;
+  const int64_t left = m->samples - first, batch_rows = left < m->batch ? left : m->batch;
+  const int64_t start = micro * m->micro_batch, rows = batch_rows - start;
+  return {first + start, rows < 0 ? 0 : rows < m->micro_batch ? rows : m->micro_batch, batch_rows};
+}
+
+CAP_INLINE int64_t replica() { return blockIdx.y; }
+
+CAP_INLINE bool is_active(const Machine* m) { return m->replicas[replica()].active != 0; }
+
+CAP_INLINE real* place(const Machine* m, const Operand& o) {
+  return o.arena < 0 ? nullptr : m->arenas[o.arena] + replica() * m->strides[o.arena] + o.offset;
+}
+
+CAP_INLINE int32_t* place_labels(const Machine* m, const Operand& o) {
+  return m->labels + replica() * m->strides[kLabels] + o.offset;
+}
+
+// Loops over [0, n) with all threads of the replica: for (int64_t i = first_index(); i < n; i += all_threads()).
+CAP_INLINE int64_t first_index() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
+CAP_INLINE int64_t all_threads() { return int64_t(gridDim.x) * blockDim.x; }
+
+// The same with a warp for each element: the warp's number, and the thread's lane in it.
+CAP_INLINE int64_t first_warp() { return first_index() / kWarp; }
+CAP_INLINE int64_t all_warps() { return all_threads() / kWarp; }
+CAP_INLINE int lane() { return int(threadIdx.x % kWarp); }
+
+}  // namespace CAP_PATH
+
+using namespace CAP_PATH;
+
+}  // namespace cap
+
+using namespace cap;
+
+#define CAP_KERNEL(name) extern "C" __global__ void cap_##name(Machine* m, const Call* calls, int call, int micro)
