@@ -20,7 +20,7 @@ class CudaExecutor:
     """Runs a program on a backend. Memory is allocated at the first run for a number of replicas, and kept."""
 
     def __init__(self, program: Program, dtype: np.dtype[Any], backend: Backend) -> None:
-        self.program, self._dtype, self._backend = program, dtype, backend
+        self.program, self.dtype, self.backend = program, dtype, backend
         self._session: Session | None = None
         self._data: _Data | None = None
 
@@ -31,14 +31,14 @@ class CudaExecutor:
         session = self.session(*replicas.statistics.shape)
         if self._data is None or self._data.features is not source.features or self._data.labels is not source.labels:
             self._data = None  # its memory is free before more is asked for
-            self._data = _Data(self._backend, source)
+            self._data = _Data(self.backend, source)
         session.run(replicas, source, self._data, first_step, steps)
 
     def session(self, replicas: int, statistics: int) -> Session:
         """Return the memory and the recorded step for so many replicas, each with so many statistics."""
         if self._session is None or (self._session.count, self._session.statistics_size) != (replicas, statistics):
             self._session = None
-            self._session = Session(self.program, self._dtype, self._backend, replicas, statistics)
+            self._session = Session(self.program, self.dtype, self.backend, replicas, statistics)
         return self._session
 
 
