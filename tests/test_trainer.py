@@ -154,11 +154,9 @@ def test_bad_arguments_are_refused(changes: dict[str, object], message: str) -> 
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize(("device", "message"), [("cpuu", "did you mean 'cpu'?"), ("cuda", "no GPU executor")])
-def test_devices_that_are_not_there_are_refused(device: str, message: str) -> None:
-    with pytest.raises(DeviceError) as caught:
-        make_trainer(device)
-    assert message in str(caught.value)
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(DeviceError, match=r"did you mean 'cpu'\?"):
+        make_trainer("cpuu")
 
 
 @pytest.mark.parametrize(

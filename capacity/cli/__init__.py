@@ -27,6 +27,7 @@ COMMANDS = {
     "report": "Draw the figures of a study and say what they mean.",
     "export": "Write a study's table of trials to a CSV or Parquet file.",
     "data": "Import, inspect and generate data sets.",
+    "doctor": "Say what this machine offers, and for what is missing the reason and the remedy.",
 }
 """Each command and the first line of its help; the command NAME is the object NAME of `capacity.cli.NAME`."""
 

@@ -63,11 +63,19 @@ class CpuExecutor:
 
 
 def describe() -> dict[str, str]:
-    """Return the instruction set, threading and BLAS in use, for provenance."""
-    blas = [f"{p['internal_api']} {p['version']}" for p in _blas_pools().info() if p["user_api"] == "blas"]
+    """Return the instruction set and BLAS in use, for provenance."""
+    found = details()
+    blas = sorted({f"{library['name']} {library['version']}" for library in found["blas"]})
+    return {"simd": found["simd"], "blas": ", ".join(blas) or "unknown"}
+
+
+def details() -> dict[str, Any]:
+    """Return the instruction set in use and those that could be, and the BLAS libraries with their own threads."""
+    pools = [pool for pool in _blas_pools().info() if pool["user_api"] == "blas"]
     return {
         "simd": _cpu.current_path(),
-        "blas": ", ".join(sorted(set(blas))) or "unknown",
+        "simd_supported": _cpu.supported_paths(),
+        "blas": [{"name": p["internal_api"], "version": p["version"], "threads": p["num_threads"]} for p in pools],
     }
 
 

@@ -7,23 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from capacity.engine.cuda import availability
 from capacity.engine.executor import Executor
 from capacity.engine.initialise import Uniform
 from capacity.engine.machine import processor_name
 from capacity.engine.program import Program
 from capacity.errors import DeviceError, InputError, did_you_mean
 
-DEVICES = ("auto", "cpu", "reference")
+DEVICES = ("auto", "cpu", "cuda", "reference")
 PRECISIONS = ("float32", "float64")
 
 
 def resolve_device(device: str) -> str:
-    """Return the device that `device` stands for ('auto' is 'cpu'), or raise DeviceError with the reason."""
-    if device == "cuda":
-        raise DeviceError("device 'cuda' cannot be used: this version has no GPU executor; use device 'cpu'.")
+    """Return the device that `device` stands for: 'auto' is 'cuda' where that can be used, and 'cpu' elsewhere.
+
+    Raises
+    ------
+    DeviceError
+        When the device is unknown or, with the reason and the remedy, cannot be used.
+    """
     if device not in DEVICES:
         raise DeviceError(f"device must be a known device, got '{device}'{did_you_mean(device, DEVICES)}.")
-    return "cpu" if device == "auto" else device
+    if device == "cuda":
+        availability.load_cupy()
+    if device == "auto":
+        return "cpu" if availability.why_not() else "cuda"
+    return device
 
 
 def resolve_precision(device: str, precision: str) -> np.dtype[Any]:
@@ -41,6 +50,11 @@ def make_executor(device: str, program: Program, dtype: np.dtype[Any], threads: 
         from capacity.engine.reference import ReferenceExecutor
 
         return ReferenceExecutor(program)
+    if device == "cuda":
+        from capacity.engine.cuda.cupy_backend import shared_backend
+        from capacity.engine.cuda.executor import CudaExecutor
+
+        return CudaExecutor(program, dtype, shared_backend())
     from capacity.engine.cpu import CpuExecutor
 
     return CpuExecutor(program, dtype, threads)
@@ -58,10 +72,12 @@ def uniform_source(device: str) -> Uniform:
 
 
 def describe_device(device: str) -> dict[str, str]:
-    """Describe what runs behind a resolved device, for provenance: processor, instruction set, BLAS."""
+    """Describe what runs behind a resolved device, for provenance: processor and instruction set, or GPU."""
     described = {"device": device, "machine": platform.machine(), "processor": processor_name()}
     if device == "cpu":
         from capacity.engine import cpu
 
         described |= cpu.describe()
+    if device == "cuda":
+        described |= availability.describe()
     return described

@@ -1,0 +1,172 @@
+"""The backend on a real GPU: memory, compilation and graphs by CuPy, products by cuBLAS."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.engine.cuda import availability, driver
+from capacity.engine.cuda.backend import Arena, Buffer
+from capacity.engine.cuda.cublas import WORKSPACE_BYTES, Cublas
+from capacity.engine.cuda.errors import CudaError, FullError
+from capacity.engine.cuda.recording import Launch, Matrix, Product, Recording
+from capacity.engine.cuda.text import OPTIONS, kernel_text
+
+_GIB = 2**30
+
+
+@functools.cache
+def shared_backend() -> CupyBackend:
+    """Return this process's backend; executors share its stream and cuBLAS handle.
+
+    Raises
+    ------
+    CudaError
+        When device 'cuda' cannot be used.
+    """
+    return CupyBackend(availability.load_cupy())
+
+
+class CupyBackend:
+    """The GPU that CUDA puts first, with one stream on which everything is run in order.
+
+    Parameters
+    ----------
+    cupy : module
+    """
+
+    def __init__(self, cupy: Any) -> None:
+        self._cupy, self._runtime = cupy, cupy.cuda.runtime
+        with self._refusals():
+            self._stream = cupy.cuda.Stream(non_blocking=True)
+            self._workspace = self.empty(WORKSPACE_BYTES)
+            library = importlib.import_module("cuda.pathfinder").load_nvidia_dynamic_lib("cublas").abs_path
+            self._cublas = Cublas(library, self._stream.ptr, self.address(self._workspace))
+
+    def free(self) -> int:
+        """Return how many bytes of the GPU's memory nobody uses."""
+        return int(self._runtime.memGetInfo()[0])
+
+    def empty(self, nbytes: int) -> Buffer:
+        """Allocate memory; CudaError, with what is needed and what there is, when there is not enough."""
+        try:
+            return self._cupy.cuda.Memory(nbytes)  # not from CuPy's pool: what is freed is free for everybody at once
+        except Exception as error:
+            if not isinstance(availability.refusal(error), FullError):
+                raise
+            raise FullError(
+                f"{nbytes / _GIB:.2f} GiB more are needed on the GPU '{driver.gpus()[0].name}', and "
+                f"{self.free() / _GIB:.2f} GiB are free",
+                "lower width, batch or the number of replicas (learning rates x seeds), end what else runs on it (see "
+                "'nvidia-smi')",
+            ) from error
+
+    def address(self, buffer: Buffer) -> int:
+        """Return the device address of a buffer."""
+        return int(buffer.ptr)
+
+    def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
+        """Copy a C-contiguous array to the start of a buffer, in order with what is enqueued."""
+        self._copy(buffer.ptr, array.ctypes.data, array.nbytes, self._runtime.memcpyHostToDevice)
+
+    def read(self, buffer: Buffer, out: NDArray[Any]) -> None:
+        """Wait for what is enqueued and copy the start of a buffer into a C-contiguous array."""
+        self._copy(out.ctypes.data, buffer.ptr, out.nbytes, self._runtime.memcpyDeviceToHost)
+
+    def _copy(self, target: int, source: int, nbytes: int, kind: int) -> None:
+        """Copy on our stream and wait, so that the host's array may be changed or freed afterwards."""
+        if nbytes:
+            self._runtime.memcpyAsync(target, source, nbytes, kind, self._stream.ptr)
+            self._stream.synchronize()
+
+    def prepare(
+        self,
+        dtype: np.dtype[Any],
+        recording: Recording,
+        replicas: int,
+        machine: Buffer,
+        calls: Buffer,
+        arenas: Mapping[str, Arena],
+    ) -> GraphStep:
+        """Compile the kernels of a recording and capture the step as a CUDA graph."""
+        with self._refusals():
+            names = {item.kernel for item in recording.items if isinstance(item, Launch)}
+            kernels = {name: _compiled(self._cupy, name, dtype.name) for name in names}
+
+            def enqueue(items: Iterable[Launch | Product]) -> None:
+                for item in items:
+                    if isinstance(item, Launch):
+                        arguments = machine.ptr, calls.ptr, np.int32(item.call), np.int32(item.micro)
+                        kernels[item.kernel](item.grid, (item.block,), arguments)
+                    else:
+                        self._product(dtype, item, arenas, replicas)
+
+            with self._stream:
+                # cuBLAS chooses and loads its kernels at the first call, which it may not do while being captured.
+                enqueue(item for item in recording.items if isinstance(item, Product))
+                self._stream.synchronize()
+                graph = self._captured(lambda: enqueue(recording.items))
+                graph.upload(self._stream)
+        return GraphStep(graph, self._stream, (machine, calls, dict(arenas), kernels))
+
+    def _captured(self, enqueue: Callable[[], object]) -> Any:
+        """Return the graph of what `enqueue` enqueues; after an error the stream captures no longer."""
+        self._stream.begin_capture()
+        try:
+            enqueue()
+        except BaseException:
+            self._abandon_capture()
+            raise
+        return self._stream.end_capture()
+
+    def _abandon_capture(self) -> None:
+        try:
+            self._stream.end_capture()
+        except Exception:  # the capture was invalid, which is why we are here; ended it is all the same
+            return
+
+    def _product(self, dtype: np.dtype[Any], p: Product, arenas: Mapping[str, Arena], replicas: int) -> None:
+        def address(matrix: Matrix) -> int:
+            return self.address(arenas[matrix.arena].buffer) + matrix.offset * dtype.itemsize
+
+        strides = arenas[p.a.arena].stride, arenas[p.b.arena].stride, arenas[p.c.arena].stride
+        self._cublas.product(dtype, p, address(p.a), address(p.b), address(p.c), strides, replicas)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Turn what CuPy says of the state of the GPU into a CudaError; let its other errors, our bugs, through."""
+        try:
+            yield
+        except CudaError:
+            raise
+        except Exception as error:
+            found = availability.refusal(error)
+            if found is None:
+                raise
+            raise found from error
+
+
+class GraphStep:
+    """A captured step. It keeps alive what the graph refers to by address only."""
+
+    def __init__(self, graph: Any, stream: Any, kept: object) -> None:
+        self._graph, self._stream, self._kept = graph, stream, kept
+
+    def replay(self, times: int) -> None:
+        """Enqueue the step `times` times."""
+        for _ in range(times):
+            self._graph.launch(self._stream)
+
+
+@functools.cache
+def _compiled(cupy: Any, op: str, dtype: str) -> Any:
+    """Return the kernel `cap_<op>` for elements of type `dtype`, compiled and loaded onto the GPU."""
+    kernel = cupy.RawModule(code=kernel_text(op, dtype), options=OPTIONS).get_function(f"cap_{op}")
+    kernel.num_regs  # noqa: B018 - asking for an attribute loads it; loaded at its first launch it would break a capture
+    return kernel
