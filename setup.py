@@ -11,7 +11,7 @@ from pathlib import Path
 import pybind11
 from Cython.Build import cythonize
 from pybind11.setup_helpers import ParallelCompile
-from setuptools import Extension, setup
+from setuptools import Extension, find_namespace_packages, setup
 from setuptools.command.build_ext import build_ext
 
 DEBUG = os.environ.get("CAPACITY_DEBUG", "0") == "1"
@@ -77,5 +77,13 @@ extensions = [
     ),
 ]
 
+# The text of the CUDA kernels is data of the package: capacity/engine/cuda/text.py looks for it there.
+TEXTS = {f"capacity._csrc.{folder}": f"csrc/{folder}" for folder in ("common", "cuda")}
+
 ParallelCompile().install()  # a file per core
-setup(ext_modules=extensions, cmdclass={"build_ext": BuildKernels})
+setup(
+    packages=[*find_namespace_packages(include=["capacity", "capacity.*"]), *TEXTS],
+    package_dir=TEXTS,
+    ext_modules=extensions,
+    cmdclass={"build_ext": BuildKernels},
+)

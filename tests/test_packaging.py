@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 import capacity
+from capacity.engine.cuda.text import KERNELS, kernel_text
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("bench", "capacity", "csrc", "docs", "tests")
@@ -100,9 +101,13 @@ def test_wheel_has_the_package_and_nothing_else(source: Path, wheel: Path) -> No
     package = [path for path in (source / "capacity").rglob("*") if path.suffix in {".py", ".pyi", ".h5", ".typed"}]
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     modules = {f"capacity/engine/{name}{suffix}" for name in ("_blas", "_cpu")}
+    texts = {
+        f"capacity/_{path.relative_to(source)}" for room in ("common", "cuda") for path in source.glob(f"csrc/{room}/*")
+    }
     assert "capacity/data/digits.h5" in names
     assert "capacity/py.typed" in names
-    assert names == {str(path.relative_to(source)) for path in package} | modules
+    assert "capacity/_csrc/cuda/dense.cu" in names
+    assert names == {str(path.relative_to(source)) for path in package} | modules | texts
 
 
 def test_metadata(wheel: Path) -> None:
@@ -116,14 +121,17 @@ def test_metadata(wheel: Path) -> None:
     assert metadata.get_payload() == (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_wheel_runs_a_trial(wheel: Path, environment: Path, tmp_path: Path) -> None:
+def test_wheel_runs_a_trial_and_finds_the_texts(wheel: Path, environment: Path, tmp_path: Path) -> None:
     _pip_install(environment, str(wheel))
-    assert environment in _run_a_trial(environment, tmp_path).parents
+    package = _run_a_trial(environment, tmp_path).parent
+    assert environment in package.parents
+    assert _find_texts(environment, tmp_path) == package / "_csrc"
 
 
-def test_editable_install_runs_a_trial(unpacked: Path, environment: Path, tmp_path: Path) -> None:
+def test_editable_install_runs_a_trial_and_finds_the_texts(unpacked: Path, environment: Path, tmp_path: Path) -> None:
     _pip_install(environment, "--no-build-isolation", "-e", str(unpacked))
     assert _run_a_trial(environment, tmp_path) == unpacked / "capacity" / "__init__.py"
+    assert _find_texts(environment, tmp_path) == unpacked / "csrc"
 
 
 def _pip_install(environment: Path, *what: str) -> None:
@@ -138,6 +146,18 @@ def _run_a_trial(environment: Path, folder: Path) -> Path:
     assert len(list(folder.glob("study/trials/*.h5"))) == 1
     where = "import capacity; print(capacity.__file__)"
     return Path(_run([str(environment / "bin" / "python"), "-c", where], folder).strip())
+
+
+def _find_texts(environment: Path, folder: Path) -> Path:
+    """Let the installed package put together the kernels' texts, as here; return the folder where it found them."""
+    program = """
+from capacity.engine.cuda.text import FOLDER, KERNELS, kernel_text
+print(FOLDER)
+print(*(kernel_text(op, "float32") for op in KERNELS))
+"""
+    found, _, texts = _run([str(environment / "bin" / "python"), "-c", program], folder).partition("\n")
+    assert texts.rstrip() == " ".join(kernel_text(op, "float32") for op in KERNELS).rstrip()
+    return Path(found)
 
 
 def _run(command: list[str], folder: Path) -> str:
