@@ -39,9 +39,8 @@ def test_kernel_compiles_within_its_budget(kernel: str, dtype: str) -> None:
         compiled = compile_kernel(kernel, dtype, architecture)
         assert compiled.complaints == ""
         assert list(compiled.usage) == [f"cap_{kernel}"]
-        usage = compiled.usage[f"cap_{kernel}"]
-        assert usage.spills == 0
-        name = nvrtc_budget.key(kernel, dtype, architecture)
+        usage, name = compiled.usage[f"cap_{kernel}"], nvrtc_budget.key(kernel, dtype, architecture)
+        assert usage.spills == 0, f"{name} spills registers"
         grown = {what: n for what, n in nvrtc_budget.cost(usage).items() if n > budgets[name][what]}
         assert not grown, f"{name} outgrew its budget {budgets[name]}; see tests/nvrtc_budget.py"
 
