@@ -188,7 +188,7 @@ def _check_libraries() -> None:
         missing.append("the CUDA headers")
     if missing:
         package = next(iter(installed_cupy()), f"cupy-cuda{OLDEST_CUDA}x")
-        raise CudaError(f"CuPy finds no {', no '.join(missing)}", f"install them with pip install '{package}[ctk]'")
+        raise CudaError(f"CuPy does not find {', '.join(missing)}", f"install that with pip install '{package}[ctk]'")
 
 
 def refusal(error: Exception) -> CudaError | None:

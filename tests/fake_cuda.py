@@ -1,0 +1,76 @@
+"""A machine with a GPU, made up: a driver, CuPy and cuBLAS that tests furnish as they like."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from capacity.engine.cuda import availability, driver
+from tests.cudasim_build import CACHE, compiler
+
+NATIVE = Path(__file__).parent / "native"
+FAKES = Path(__file__).parent / "fakes"
+H200 = "NVIDIA H200|9|0|140"
+SETTINGS = {"FAKE_CUDA_VERSION": "12090", "FAKE_CUDA_INIT": "0", "FAKE_CUDA_GPUS": H200}
+
+possible = [
+    pytest.mark.skipif(compiler() is None, reason="no C++ compiler is installed"),
+    pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="the real CuPy is installed"),
+]
+"""Marks of tests that use `machine`."""
+
+
+@functools.cache
+def build(name: str) -> Path:
+    """Build a library of tests/native, once per process."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    out = CACHE / f"lib{name}-{sys.implementation.cache_tag}.so"
+    aside = out.with_suffix(f".{id(out)}")
+    flags = ["-x", "c", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run([str(compiler()), *flags, str(NATIVE / f"lib{name}.c"), "-o", str(aside)], check=True)
+    return aside.replace(out)
+
+
+@contextmanager
+def machine(folder: Path, packages: tuple[str, ...] = ("cupy-cuda12x",), **settings: str) -> Iterator[None]:
+    """Let `capacity` find a GPU, its driver and CuPy.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty folder.
+    packages : tuple of str
+        Distributions of CuPy that are installed; () for no CuPy.
+    settings : str
+        Environment variables that tell the stand-ins what to say; see there.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "LIBRARY", str(build("cuda")))
+        patch.delenv(driver.VISIBLE, raising=False)
+        for name, value in (SETTINGS | settings).items():
+            patch.setenv(name, value)
+        (folder / "cuda").symlink_to(FAKES / "cuda")
+        if packages:
+            (folder / "cupy").symlink_to(FAKES / "cupy")
+        for package in packages:
+            info = folder / f"{package.replace('-', '_')}-14.2.0.dist-info"
+            info.mkdir()
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 14.2.0\n")
+        patch.syspath_prepend(folder)
+        _forget()
+        yield
+        _forget()
+
+
+def _forget() -> None:
+    """Forget what was found and imported."""
+    availability._outcome.cache_clear()
+    for name in [name for name in sys.modules if name.split(".")[0] in ("cupy", "cuda")]:
+        del sys.modules[name]
