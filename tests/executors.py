@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,25 @@ from numpy.typing import NDArray
 
 from capacity.engine import _cpu, random
 from capacity.engine.cpu import CpuExecutor
+from capacity.engine.cuda.executor import CudaExecutor
 from capacity.engine.executor import Replicas, Source
 from capacity.engine.initialise import initialise
 from capacity.engine.ops import ROWS
 from capacity.engine.program import ARENAS, SGD, BoundCall, Operand, Program, compile_training
 from capacity.engine.reference import ReferenceExecutor
 from capacity.models import MLP
+from tests.cudasim_backend import SimulatedBackend
 
+WORKING = ("gradients", "activations", "labels")
+"""The arenas that belong to an executor and not to a replica."""
+STATISTICS = 4
 SENTINEL = 777.0
 GAP = 19  # elements between operands, filled with the sentinel: odd, so that nothing is aligned by luck
 
 
 @dataclass(frozen=True)
 class Target:
-    """An executor under test: 'reference', or the CPU kernels of one path in one type."""
+    """An executor under test: 'reference', the CPU kernels of one path, or the CUDA kernels simulated; and a type."""
 
     device: str
     path: str = ""
@@ -37,6 +42,8 @@ class Target:
     def executor(self, program: Program, threads: int = 1) -> Any:
         if self.device == "reference":
             return ReferenceExecutor(program)
+        if self.device == "cudasim":
+            return CudaExecutor(program, np.dtype(self.dtype), SimulatedBackend(seed=2))
         with forced_path(self.path):
             return CpuExecutor(program, np.dtype(self.dtype), threads)
 
@@ -47,6 +54,9 @@ class Target:
 
 REFERENCE = Target("reference")
 CPU = [Target("cpu", path, dtype) for path in _cpu.supported_paths() for dtype in ("float32", "float64")]
+CUDASIM = [Target("cudasim", "", dtype) for dtype in ("float32", "float64")]
+NATIVE = [*CPU, *CUDASIM]
+ALL = [REFERENCE, *NATIVE]
 
 
 @contextmanager
@@ -100,6 +110,8 @@ def run_op(case: OpCase, target: Target) -> list[NDArray[Any]]:
 
     Fails when anything but the outputs was touched.
     """
+    if target.device == "cudasim" and case.op == "dense_grad_weight" and case.attributes["update"]:
+        case = _with_rate_at_the_source(case)
     arenas: dict[str, list[NDArray[Any]]] = {name: [np.full(GAP, SENTINEL)] for name in ARENAS}
     bound: list[Operand | None] = []
     for o in case.operands:
@@ -129,6 +141,13 @@ def run_op(case: OpCase, target: Target) -> list[NDArray[Any]]:
     return [*outputs, after["statistics"]]
 
 
+def _with_rate_at_the_source(case: OpCase) -> OpCase:
+    """On CUDA, with SGD folded in, the learning rate is in dy already (csrc/cuda/softmax_xent.cu)."""
+    *others, dy = case.operands
+    assert isinstance(dy, In)
+    return replace(case, operands=(*others, replace(dy, array=dy.array.astype(np.float64) * case.lr)))
+
+
 def _content(o: In | Out) -> NDArray[Any]:
     if isinstance(o, In):
         return o.array
@@ -137,20 +156,39 @@ def _content(o: In | Out) -> NDArray[Any]:
 
 def _run_in_arenas(executor: Any, before: dict[str, Any], case: OpCase, dtype: np.dtype[Any]) -> dict[str, Any]:
     replicas = Replicas(
-        before["parameters"][None].astype(dtype), before["optimizer"][None].astype(dtype), np.zeros((1, 4)),
+        before["parameters"][None].astype(dtype), before["optimizer"][None].astype(dtype), np.zeros((1, STATISTICS)),
         np.zeros(1, np.uint64), np.array([case.lr]), np.ones(1, np.bool_),
     )  # fmt: skip
-    for name in ("gradients", "activations", "labels"):
-        arena = executor.arenas[name] if isinstance(executor, ReferenceExecutor) else executor.arena(name)
-        arena[:] = before[name].astype(arena.dtype)
+    for name in WORKING:
+        _put(executor, name, before[name])
     source = case.source or Source(np.zeros((case.rows, 1), np.float32), np.zeros(case.rows, np.int32), 1.0)
     executor.run(replicas, source, 0, 1)
-    after = {"parameters": replicas.parameters[0], "optimizer": replicas.optimizer[0]}
-    for name in ("gradients", "activations", "labels"):
-        arena = executor.arenas[name] if isinstance(executor, ReferenceExecutor) else executor.arena(name)
-        after[name] = arena.copy()
-    after["statistics"] = replicas.statistics[0]
-    return after
+    kept = {"parameters": replicas.parameters[0], "optimizer": replicas.optimizer[0]}
+    return {
+        **kept,
+        **{name: _get(executor, name, before[name].shape, dtype) for name in WORKING},
+        "statistics": replicas.statistics[0],
+    }
+
+
+def _put(executor: Any, name: str, values: NDArray[Any]) -> None:
+    """Fill the first replica's arena of an executor that has not run yet."""
+    if isinstance(executor, CudaExecutor):
+        dtype = np.int32 if name == "labels" else executor.dtype
+        executor.backend.write(executor.session(1, STATISTICS).arenas[name].buffer, values.astype(dtype))
+    elif isinstance(executor, ReferenceExecutor):
+        executor.arenas[name][:] = values
+    else:
+        executor.arena(name)[:] = values
+
+
+def _get(executor: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if isinstance(executor, CudaExecutor):
+        out = np.empty(shape, np.int32 if name == "labels" else dtype)
+        executor.backend.read(executor.session(1, STATISTICS).arenas[name].buffer, out)
+        return out
+    arena = executor.arenas[name] if isinstance(executor, ReferenceExecutor) else executor.arena(name)
+    return arena.copy()
 
 
 def make_source(samples: int, inputs: int, classes: int, *, seed: int = 0, stored: str = "uint8") -> Source:

@@ -12,9 +12,9 @@ from capacity.engine.executor import Replicas, Source
 from capacity.engine.ops import SAVED
 from capacity.engine.program import MICRO_BATCH, SGD, Program, compile_evaluation
 from capacity.models import MLP
-from tests.executors import CPU, REFERENCE, Run, Target, make_source
+from tests.executors import ALL, CPU, NATIVE, REFERENCE, Run, Target, make_source
 
-FLOAT64 = [REFERENCE, *(t for t in CPU if t.dtype == "float64")]
+FLOAT64 = [REFERENCE, *(t for t in NATIVE if t.dtype == "float64")]
 DEPTHS = [(), (4,), (4, 3), (5, 2, 3)]
 
 
@@ -47,7 +47,7 @@ def test_gradient_is_the_finite_difference(target: Target, hidden: tuple[int, ..
         assert gradient[i] == pytest.approx((mean_loss(run, up) - mean_loss(run, down)) / (2 * h), abs=1e-8)
 
 
-@pytest.mark.parametrize("target", [REFERENCE, *CPU], ids=str)
+@pytest.mark.parametrize("target", ALL, ids=str)
 def test_one_step_by_hand(target: Target) -> None:
     # One input x = 2, no hidden layer, two classes, weights zero: softmax gives (1/2, 1/2); the label is class 1.
     # dz = (1/2, -1/2), dW = x dz = (1, -1), db = dz. With lr = 0.1: W = (-0.1, 0.1), b = (-0.05, 0.05).
@@ -63,7 +63,7 @@ def test_one_step_by_hand(target: Target) -> None:
     np.testing.assert_allclose(run.on(target, 2).parameters[0], w - 0.1 * v, rtol=1e-6)
 
 
-@pytest.mark.parametrize("target", CPU, ids=str)
+@pytest.mark.parametrize("target", NATIVE, ids=str)
 @pytest.mark.parametrize("steps", [1, 10, 100])
 @pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9, weight_decay=1e-3)], ids=["plain", "momentum"])
 def test_parameters_follow_the_reference(target: Target, steps: int, optimizer: SGD) -> None:
@@ -75,7 +75,7 @@ def test_parameters_follow_the_reference(target: Target, steps: int, optimizer: 
     assert moved > 100 * tolerance  # or the comparison would show nothing
 
 
-@pytest.mark.parametrize("target", [REFERENCE, *CPU], ids=str)
+@pytest.mark.parametrize("target", ALL, ids=str)
 @pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9)], ids=["plain", "momentum"])
 @pytest.mark.parametrize("activation", SAVED)
 def test_fusions_change_nothing(target: Target, optimizer: SGD, activation: str) -> None:
@@ -86,7 +86,7 @@ def test_fusions_change_nothing(target: Target, optimizer: SGD, activation: str)
     assert calls[0] < calls[1]
 
 
-@pytest.mark.parametrize("target", [REFERENCE, *CPU], ids=str)
+@pytest.mark.parametrize("target", ALL, ids=str)
 def test_large_batches_accumulate_their_gradient(target: Target) -> None:
     # A batch above MICRO_BATCH is run in pieces (here 512 + 512 + 176): its gradient is the mean of its halves'.
     rows = 1200
@@ -107,7 +107,7 @@ def _halves(rows: int) -> tuple[slice, slice]:
     return slice(0, 400), slice(400, rows)
 
 
-@pytest.mark.parametrize("target", [REFERENCE, *CPU], ids=str)
+@pytest.mark.parametrize("target", ALL, ids=str)
 def test_a_partial_last_batch_is_a_batch_of_its_own_size(target: Target) -> None:
     # 7 rows in batches of 5: the second step must equal one full-batch step over the two rows that are left.
     source = make_source(7, 3, 2)
@@ -119,7 +119,7 @@ def test_a_partial_last_batch_is_a_batch_of_its_own_size(target: Target) -> None
     np.testing.assert_allclose(run.on(target, 2).parameters, replicas.parameters, atol=20 * target.epsilon)
 
 
-@pytest.mark.parametrize("target", [REFERENCE, *CPU], ids=str)
+@pytest.mark.parametrize("target", ALL, ids=str)
 def test_nan_in_the_data_reaches_the_parameters_and_the_loss(target: Target) -> None:
     source = make_source(20, 3, 2, stored="float32")
     source.features[4, 1] = np.nan
@@ -129,7 +129,7 @@ def test_nan_in_the_data_reaches_the_parameters_and_the_loss(target: Target) -> 
     assert np.isnan(mean_loss(run, replicas.parameters[0].astype(np.float64)))
 
 
-@pytest.mark.parametrize("target", [REFERENCE, *CPU], ids=str)
+@pytest.mark.parametrize("target", ALL, ids=str)
 def test_no_rows_no_change(target: Target) -> None:
     source = Source(np.zeros((0, 3), np.float32), np.zeros(0, np.int32), 1.0)
     run = Run(MLP((4,)), source, classes=2, batch=5)

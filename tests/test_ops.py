@@ -9,10 +9,10 @@ from capacity.engine import _cpu
 from capacity.engine.ops import OPS
 from capacity.engine.reference import KERNELS
 from tests.cases import CASES
-from tests.executors import CPU, REFERENCE, In, OpCase, Out, Target, run_op
+from tests.executors import ALL, NATIVE, REFERENCE, In, OpCase, Out, Target, run_op
 
 
-@pytest.mark.parametrize("target", CPU, ids=str)
+@pytest.mark.parametrize("target", NATIVE, ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_op_computes_what_the_reference_computes(case: OpCase, target: Target) -> None:
     expected, got = run_op(case, REFERENCE), run_op(case, target)
@@ -42,7 +42,7 @@ def test_softmax_xent_by_hand() -> None:
     z = np.array([[0.0, np.log(3.0)], [0.0, np.log(3.0)]])
     y = np.array([0, 1], np.int32)
     case = OpCase("softmax_xent", "hand", (Out((2,)), Out((2, 2)), In(z), In(y, arena="labels")), {}, 2)
-    for target in (REFERENCE, *CPU):
+    for target in ALL:
         loss, dz, _ = run_op(case, target)
         np.testing.assert_allclose(loss, [np.log(4), np.log(4 / 3)], rtol=1e-6)
         np.testing.assert_allclose(dz, [[-3 / 8, 3 / 8], [1 / 8, -1 / 8]], rtol=1e-6)
@@ -56,5 +56,5 @@ def test_topk_errors_by_hand() -> None:
     y = np.ones(4, np.int32)
     for k, expected in ((1, [0, 1, 0, 1]), (2, [0, 0, 0, 1]), (3, [0, 0, 0, 0])):
         case = OpCase("topk_errors", "hand", (Out((4,)), In(z), In(y, arena="labels")), {"k": k}, 4)
-        for target in (REFERENCE, *CPU):
+        for target in ALL:
             np.testing.assert_array_equal(run_op(case, target)[0], expected)

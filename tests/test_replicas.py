@@ -10,7 +10,7 @@ import pytest
 from capacity.engine import _cpu
 from capacity.engine.program import SGD
 from capacity.models import MLP
-from tests.executors import CPU, REFERENCE, Run, Target, make_source
+from tests.executors import ALL, CPU, Run, Target, make_source
 
 SMALL = Run(
     MLP((9,)), make_source(100, 6, 3), classes=3, optimizer=SGD(momentum=0.5), seeds=(3, 1, 4), lrs=(0.5, 0.1, 0.2)
@@ -19,7 +19,7 @@ LARGE = Run(MLP((300,)), make_source(900, 260, 70), classes=70, batch=600, seeds
 """Large enough for its products to be cut into tiles, so that a team of threads shares one replica."""
 
 
-@pytest.mark.parametrize("target", [REFERENCE, *CPU], ids=str)
+@pytest.mark.parametrize("target", ALL, ids=str)
 @pytest.mark.parametrize("run", [SMALL, LARGE], ids=["small", "large"])
 def test_alone_or_among_others(target: Target, run: Run) -> None:
     together = run.on(target, 5)
@@ -37,7 +37,7 @@ def test_any_number_of_threads(target: Target, run: Run) -> None:
         np.testing.assert_array_equal(run.on(target, 5, threads=threads).parameters, one)
 
 
-@pytest.mark.parametrize("target", [REFERENCE, *CPU], ids=str)
+@pytest.mark.parametrize("target", ALL, ids=str)
 def test_a_run_cut_anywhere_is_the_unbroken_run(target: Target) -> None:
     unbroken = SMALL.on(target, 11)
     replicas = SMALL.start(target.dtype)
@@ -47,7 +47,7 @@ def test_a_run_cut_anywhere_is_the_unbroken_run(target: Target) -> None:
     np.testing.assert_array_equal(replicas.optimizer, unbroken.optimizer)
 
 
-@pytest.mark.parametrize("target", [REFERENCE, *CPU], ids=str)
+@pytest.mark.parametrize("target", ALL, ids=str)
 def test_inactive_replicas_are_left_alone(target: Target) -> None:
     replicas = SMALL.start(target.dtype)
     replicas.active[1] = False
