@@ -21,7 +21,7 @@ FOLDER = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "csrc"
 #: Every op that has a CUDA kernel.
 KERNELS: tuple[str, ...] = tuple(sorted(path.stem for path in (FOLDER / "cuda").glob("*.cu")))
 
-#: What NVRTC is to be given with a text, beside the architecture. Lambdas in kernels need the second; CuPy adds it anyway.
+#: What NVRTC is to be given with a text, beside the architecture. Lambdas need the second, which CuPy adds anyway.
 OPTIONS = ("--std=c++17", "--device-as-default-execution-space")
 
 _REAL = {"float32": "float", "float64": "double"}
