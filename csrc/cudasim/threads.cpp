@@ -36,8 +36,11 @@ class Meeting {
  public:
   explicit Meeting(int size) : size_(size), places_(size_t(size)) {}
 
-  void come(int member, const Place& place) {
+  // With `fence`, what threads did to memory before is ordered before what any of them does after.
+  void come(int member, const Place& place, bool fence) {
     const unsigned round = round_;
+    char* order = &orders_[round % 2];  // a thread that is ahead releases the other, before a slow one acquires this
+    if (fence && __tsan_release) __tsan_release(order);
     places_[size_t(member)] = place;
     if (arrived_.fetch_add(1) + 1 == size_) {
       for (const Place& other : places_) {
@@ -51,6 +54,7 @@ class Meeting {
       if (finished_ > 0 && round_ == round) stop("a thread waits for " + to_string(place) + ", another has finished");
       std::this_thread::yield();
     }
+    if (fence && __tsan_acquire) __tsan_acquire(order);
   }
   void finish() { ++finished_; }
 
@@ -59,6 +63,7 @@ class Meeting {
   std::vector<Place> places_;
   std::atomic<int> arrived_{0}, finished_{0};
   std::atomic<unsigned> round_{0};
+  char orders_[2] = {};
 };
 
 struct Warp {
@@ -82,24 +87,17 @@ __thread unsigned shuffles;
 Warp& warp() { return block->warps[threadIdx.x / kWarp]; }
 int lane() { return int(threadIdx.x % kWarp); }
 
-void come(const Place& place) {
-  if (place.group == Group::block) return block->meeting.come(int(threadIdx.x), place);
-  warp().meeting.come(lane(), place);
-}
-
 }  // namespace
 
 void wait(const Place& place) {
-  void* group = place.group == Group::block ? static_cast<void*>(block) : static_cast<void*>(&warp());
-  if (__tsan_release) __tsan_release(group);
-  come(place);
-  if (__tsan_acquire) __tsan_acquire(group);
+  if (place.group == Group::block) return block->meeting.come(int(threadIdx.x), place, true);
+  warp().meeting.come(lane(), place, true);
 }
 
 uint64_t exchange(uint64_t bits, const Place& place) {
   auto& slots = warp().bits[shuffles++ % 2];
   slots[lane()] = bits;
-  come(place);
+  warp().meeting.come(lane(), place, false);
   return slots[lane() ^ place.mask];
 }
 
