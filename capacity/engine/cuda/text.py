@@ -7,13 +7,14 @@ keep the compiler's messages pointing to the files.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-_PACKAGE = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).parents[2]
 _INSTALLED = _PACKAGE / "_csrc"  # see setup.py
 #: The folder that holds common/ and cuda/: in an installed package, or, where that is editable, in the checkout.
 FOLDER = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "csrc"
@@ -46,7 +47,7 @@ def _add(path: Path, files: dict[Path, None]) -> None:
     """Add `path` to `files`, after those that it includes, directly or not."""
     for name in _INCLUDE.findall(path.read_text("utf-8")):
         if name:
-            _add((path.parent / name).resolve(), files)
+            _add(Path(os.path.normpath(path.parent / name)), files)
     files.setdefault(path)
 
 
