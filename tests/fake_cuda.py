@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.util
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from capacity.engine.cuda import availability, driver
+from capacity.engine.cuda import availability, cupy_backend, driver
 from tests.cudasim_build import CACHE, compiler
 
 NATIVE = Path(__file__).parent / "native"
@@ -69,8 +70,32 @@ def machine(folder: Path, packages: tuple[str, ...] = ("cupy-cuda12x",), **setti
         _forget()
 
 
+@contextmanager
+def gpu(folder: Path, **settings: str) -> Iterator[ctypes.CDLL]:
+    """Let `capacity` find a GPU that computes: kernels in the simulator, products in the cuBLAS that this returns."""
+    path = str(build("cublas"))
+    with machine(folder, FAKE_CUBLAS=path, **settings):
+        from cupy.cuda import Stream
+
+        library = ctypes.CDLL(path)
+
+        @ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_int64)
+        def enqueue(number: int, stream: int) -> None:
+            Stream.of[stream].enqueue(lambda: library.fake_run(number))
+
+        library.fake_on_product(enqueue)
+        yield library
+
+
 def _forget() -> None:
     """Forget what was found and imported."""
     availability._outcome.cache_clear()
+    cupy_backend.shared_backend.cache_clear()
+    cupy_backend._compiled.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] in ("cupy", "cuda")]:
         del sys.modules[name]
+
+
+def handles(cublas: ctypes.CDLL) -> int:
+    """Return how many handles of the made-up cuBLAS are open."""
+    return ctypes.c_int.in_dll(cublas, "fake_handles").value

@@ -128,6 +128,9 @@ class Function:
         assert stream is not None, "a kernel on the default stream"
         assert self._loaded or stream.captured is None, "cudaErrorStreamCaptureUnsupported"
 
+        if "FAKE_CUPY_LAUNCH" in os.environ:
+            raise CUDARuntimeError(os.environ["FAKE_CUPY_LAUNCH"])
+
         def run() -> None:
             launched = (self._kernel.address, *grid, *block, machine, calls, int(call), int(micro), 0)
             what = load_runtime("fibers").sim_launch(*launched)
