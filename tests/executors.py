@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from capacity.engine import _cpu, random
 from capacity.engine.cpu import CpuExecutor
+from capacity.engine.cuda.availability import why_not
+from capacity.engine.cuda.cupy_backend import shared_backend
 from capacity.engine.cuda.executor import CudaExecutor
 from capacity.engine.executor import Replicas, Source
 from capacity.engine.initialise import initialise
@@ -30,7 +32,7 @@ GAP = 19  # elements between operands, filled with the sentinel: odd, so that no
 
 @dataclass(frozen=True)
 class Target:
-    """An executor under test: 'reference', the CPU kernels of one path, or the CUDA kernels simulated; and a type."""
+    """An executor under test: 'reference', 'cpu' on one path, 'cudasim' or, on a machine with a GPU, 'cuda'; a type."""
 
     device: str
     path: str = ""
@@ -44,6 +46,8 @@ class Target:
             return ReferenceExecutor(program)
         if self.device == "cudasim":
             return CudaExecutor(program, np.dtype(self.dtype), SimulatedBackend(seed=2))
+        if self.device == "cuda":
+            return CudaExecutor(program, np.dtype(self.dtype), shared_backend())
         with forced_path(self.path):
             return CpuExecutor(program, np.dtype(self.dtype), threads)
 
@@ -55,7 +59,8 @@ class Target:
 REFERENCE = Target("reference")
 CPU = [Target("cpu", path, dtype) for path in _cpu.supported_paths() for dtype in ("float32", "float64")]
 CUDASIM = [Target("cudasim", "", dtype) for dtype in ("float32", "float64")]
-NATIVE = [*CPU, *CUDASIM]
+CUDA = [Target("cuda", "", dtype) for dtype in ("float32", "float64") if why_not() is None]
+NATIVE = [*CPU, *CUDASIM, *CUDA]
 ALL = [REFERENCE, *NATIVE]
 
 
