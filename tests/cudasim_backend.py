@@ -55,6 +55,7 @@ class SimulatedBackend:
         self._seed, self._engine, self._texts = seed, engine, texts
         self._runtime = load_runtime(engine)
         self._launches = 0
+        self.free_bytes = 1 << 40
 
     def empty(self, nbytes: int) -> Buffer:
         return Buffer(self._runtime, nbytes)
@@ -65,6 +66,21 @@ class SimulatedBackend:
     def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
         assert array.flags.c_contiguous
         buffer.view(np.dtype(np.uint8), array.nbytes)[:] = array.reshape(-1).view(np.uint8)
+
+    def free(self) -> int:
+        return self.free_bytes
+
+    def pinned(self, nbytes: int) -> NDArray[np.uint8]:
+        return np.full(nbytes, 0xFF, np.uint8)
+
+    def mark(self) -> None:
+        return None
+
+    def send(self, buffer: Buffer, pinned: NDArray[np.uint8], after: None) -> None:
+        self.write(buffer, pinned)
+
+    def wait(self, mark: None) -> None:
+        return None
 
     def read(self, buffer: Buffer, out: NDArray[Any]) -> None:
         assert out.flags.c_contiguous

@@ -36,6 +36,7 @@ if os.environ.get(PATH_VARIABLE):
         ) from error
 
 uniform: Uniform = _cpu.uniform
+permutation = _cpu.permutation
 
 
 class CpuExecutor:

@@ -1,5 +1,6 @@
-// dense_grad_weight, beside the product: db (H,) = column sums of dy (B, H), rows added in order; added to those of earlier
-// micro-batches, or, with `update`, subtracted from the bias itself (dy has the learning rate in it then: softmax_xent).
+// dense_grad_weight, beside the product: db (H,) = column sums of dy (B, H), rows added in order; added to those of
+// earlier micro-batches, or, with `update`, subtracted from the bias itself (dy has the learning rate in it then:
+// softmax_xent).
 CAP_KERNEL(dense_grad_weight) {
   const Call& c = calls[call];
   const int64_t H = c.operands[0].cols;

@@ -22,19 +22,21 @@ struct Replica {
 
 // The whole run. Laid out like MACHINE in capacity/engine/cuda/recording.py.
 struct Machine {
-  real* arenas[kLabels];      // (R, stride): parameters, gradients, optimizer, activations
-  int64_t strides[kArenas];   // elements from one replica to the next; the last is that of labels
-  int32_t* labels;            // (R, stride)
-  double* statistics;         // (R, statistics_stride)
+  real* arenas[kLabels];     // (R, stride): parameters, gradients, optimizer, activations
+  int64_t strides[kArenas];  // elements from one replica to the next; the last is that of labels
+  int32_t* labels;           // (R, stride)
+  double* statistics;        // (R, statistics_stride)
   int64_t statistics_stride;
-  Replica* replicas;          // (R,)
+  Replica* replicas;  // (R,)
   int64_t replica_count;
-  const void* features;       // (N, D) as stored
-  const int32_t* labels_in;   // (N,)
-  int64_t stored, samples;    // Stored, N
+  const void* features[2];      // as stored: (N, D); or, streamed, two windows of (R, rows, D)
+  const int32_t* labels_in[2];  // (N,); or two windows of (R, rows)
+  int64_t stored, samples;      // Stored, N
   double scale;
   int64_t batch, micro_batch;
-  int64_t step;               // steps done; end_step counts
+  int64_t step;                                // steps done; end_step counts
+  int64_t first_step, streamed, window_steps;  // of this run; windows are used in turn, window_steps steps each
+  int64_t window_stride;                       // rows from one replica's part of a window to the next's
 };
 
 namespace CAP_PATH {

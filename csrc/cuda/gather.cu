@@ -1,5 +1,8 @@
-// gather: x (B, D), y (B,) <- the next rows in the epoch's order, converted and scaled. A block a row. Rows that a partial
-// batch does not have become zeros with label 0, so that products over all B rows add nothing for them.
+// gather: x (B, D), y (B,) <- the next rows in the epoch's order, converted and scaled. A block a row. Rows that a
+// partial batch does not have become zeros with label 0, so that products over all B rows add nothing for them.
+//
+// Data that lie on the device as a whole are read in the epoch's order. Data that do not come in windows, in which the
+// host has put the rows of the next steps in their order, replica by replica.
 template <class S>
 static __device__ void copy_row(real* x, const S* stored, int64_t D, real scale) {
   for (int64_t j = threadIdx.x; j < D; j += blockDim.x) x[j] = real(stored[j]) * scale;
@@ -9,14 +12,20 @@ CAP_KERNEL(gather) {
   const Call& c = calls[call];
   const int64_t D = c.operands[0].cols;
   const Rows b = rows_of(m, micro);
+  const int64_t since = m->step - m->first_step, window = m->streamed ? since / m->window_steps : 0;
+  const void* features = m->features[window % 2];
+  const int32_t* labels = m->labels_in[window % 2];
+  const int64_t window_row = replica() * m->window_stride + since % m->window_steps * m->batch + micro * m->micro_batch;
   __shared__ int64_t shared_row;
   for (int64_t i = blockIdx.x; i < m->micro_batch; i += gridDim.x) {
     real* x = place(m, c.operands[0]) + i * D;
     const bool exists = i < b.rows;
     if (threadIdx.x == 0) {
-      int64_t row = b.start + i;
-      if (exists && c.attributes.shuffled) permute(m->replicas[replica()].order, uint64_t(b.start + i), 1, &row);
-      place_labels(m, c.operands[1])[i] = exists ? m->labels_in[row] : 0;
+      int64_t row = m->streamed ? window_row + i : b.start + i;
+      if (exists && c.attributes.shuffled && !m->streamed) {
+        permute(m->replicas[replica()].order, uint64_t(b.start + i), 1, &row);
+      }
+      place_labels(m, c.operands[1])[i] = exists ? labels[row] : 0;
       shared_row = row;
     }
     __syncthreads();
@@ -24,11 +33,11 @@ CAP_KERNEL(gather) {
     if (!exists) {
       for (int64_t j = threadIdx.x; j < D; j += blockDim.x) x[j] = real(0);
     } else if (m->stored == int64_t(Stored::uint8)) {
-      copy_row(x, static_cast<const uint8_t*>(m->features) + at, D, real(m->scale));
+      copy_row(x, static_cast<const uint8_t*>(features) + at, D, real(m->scale));
     } else if (m->stored == int64_t(Stored::int16)) {
-      copy_row(x, static_cast<const int16_t*>(m->features) + at, D, real(m->scale));
+      copy_row(x, static_cast<const int16_t*>(features) + at, D, real(m->scale));
     } else {
-      copy_row(x, static_cast<const float*>(m->features) + at, D, real(m->scale));
+      copy_row(x, static_cast<const float*>(features) + at, D, real(m->scale));
     }
     __syncthreads();  // shared_row is about to change
   }

@@ -1,8 +1,9 @@
 // softmax_xent: cross-entropy of softmax(z) (B, K) with labels y (B,), and the gradient of its mean. A warp a row.
 //
-// Rows that a partial batch does not have, and replicas that are not active, get the gradient 0: products over all B rows
-// then leave the parameters alone. With `update` (SGD folded into the products that follow) the gradient is multiplied by
-// the replica's learning rate here, at its source, because one batched product has one factor for all replicas.
+// Rows that a partial batch does not have, and replicas that are not active, get the gradient 0: products over all B
+// rows then leave the parameters alone. With `update` (SGD folded into the products that follow) the gradient is
+// multiplied by the replica's learning rate here, at its source, because one batched product has one factor for all
+// replicas.
 CAP_KERNEL(softmax_xent) {
   const Call& c = calls[call];
   const int64_t K = c.operands[2].cols;

@@ -1,5 +1,5 @@
-// topk_errors: wrong (B,) = 1 where k or more classes come before the label by falling logit (of equal logits the lower class
-// first, NaN before everything). z (B, K), y (B,). A warp a row.
+// topk_errors: wrong (B,) = 1 where k or more classes come before the label by falling logit (of equal logits the lower
+// class first, NaN before everything). z (B, K), y (B,). A warp a row.
 CAP_KERNEL(topk_errors) {
   const Call& c = calls[call];
   const int64_t K = c.operands[1].cols;

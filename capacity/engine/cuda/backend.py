@@ -14,6 +14,9 @@ from capacity.engine.cuda.recording import Recording
 Buffer = Any
 """Device memory; what it is, is the backend's affair."""
 
+Mark = Any
+"""A point in what is enqueued on the device."""
+
 
 @dataclass(frozen=True)
 class Arena:
@@ -41,6 +44,24 @@ class Backend(Protocol):
 
     def write(self, buffer: Buffer, array: NDArray[Any]) -> None:
         """Copy a C-contiguous array to the start of a buffer, in order with what is enqueued."""
+
+    def free(self) -> int:
+        """Return how many bytes could still be allocated."""
+
+    def pinned(self, nbytes: int) -> NDArray[np.uint8]:
+        """Allocate page-locked host memory, from which `send` copies."""
+
+    def mark(self) -> Mark:
+        """Return a mark that is reached when what is enqueued by now has been run."""
+
+    def send(self, buffer: Buffer, pinned: NDArray[np.uint8], after: Mark | None) -> Mark:
+        """Enqueue a copy of page-locked memory into a buffer, beside the steps under way, once `after` is reached.
+
+        Steps enqueued later wait for it. Returns the mark that is reached when the copy is done.
+        """
+
+    def wait(self, mark: Mark) -> None:
+        """Let the host wait until a mark is reached."""
 
     def read(self, buffer: Buffer, out: NDArray[Any]) -> None:
         """Wait for what is enqueued and copy the start of a buffer into a C-contiguous array."""

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.cuda.backend import Arena, Backend, Buffer
+from capacity.engine.cuda.backend import Arena, Backend
+from capacity.engine.cuda.data import Data, make_data, uploaded
 from capacity.engine.cuda.recording import MACHINE, REPLICA, record
-from capacity.engine.executor import STORED_TYPES, Replicas, Source
+from capacity.engine.executor import Replicas, Source
 from capacity.engine.program import ARENAS, Program
 
 _OWNED = ("parameters", "optimizer")
@@ -22,16 +23,16 @@ class CudaExecutor:
     def __init__(self, program: Program, dtype: np.dtype[Any], backend: Backend) -> None:
         self.program, self.dtype, self.backend = program, dtype, backend
         self._session: Session | None = None
-        self._data: _Data | None = None
+        self._data: Data | None = None
 
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
         if len(source.labels) == 0:
             return
         session = self.session(*replicas.statistics.shape)
-        if self._data is None or self._data.features is not source.features or self._data.labels is not source.labels:
+        if self._data is None or not self._data.holds(source, session.count):
             self._data = None  # its memory is free before more is asked for
-            self._data = _Data(self.backend, source)
+            self._data = make_data(self.backend, self.program, source, session.count)
         session.run(replicas, source, self._data, first_step, steps)
 
     def session(self, replicas: int, statistics: int) -> Session:
@@ -40,16 +41,6 @@ class CudaExecutor:
             self._session = None
             self._session = Session(self.program, self.dtype, self.backend, replicas, statistics)
         return self._session
-
-
-class _Data:
-    """A data set on the device, in its stored type."""
-
-    def __init__(self, backend: Backend, source: Source) -> None:
-        self.features, self.labels = source.features, source.labels
-        self.features_buffer = _uploaded(backend, np.ascontiguousarray(source.features))
-        self.labels_buffer = _uploaded(backend, np.ascontiguousarray(source.labels))
-        self.stored = STORED_TYPES.index(source.features.dtype.name)
 
 
 class Session:
@@ -66,32 +57,34 @@ class Session:
         self._statistics = backend.empty(max(1, count * statistics * 8))
         self._replicas = backend.empty(count * REPLICA.itemsize)
         self._machine = backend.empty(MACHINE.itemsize)
-        self._calls = _uploaded(backend, recording.calls)
+        self._calls = uploaded(backend, recording.calls)
         self._step = backend.prepare(dtype, recording, count, self._machine, self._calls, self.arenas)
 
-    def run(self, replicas: Replicas, source: Source, data: _Data, first_step: int, steps: int) -> None:
+    def run(self, replicas: Replicas, source: Source, data: Data, first_step: int, steps: int) -> None:
+        """Copy in what the caller owns, run the steps, copy it out."""
         backend = self._backend
         for name in _OWNED:
             backend.write(self.arenas[name].buffer, getattr(replicas, name))
         backend.write(self._statistics, replicas.statistics)
         backend.write(self._replicas, _replica_table(replicas))
-        backend.write(self._machine, self._machine_struct(source, data, first_step))
-        self._step.replay(steps)
+        machine = self._machine_struct(source, first_step)
+        data.describe(machine)
+        backend.write(self._machine, machine)
+        data.feed(self._step, replicas.seeds, first_step, steps)
         for name in _OWNED:
             backend.read(self.arenas[name].buffer, getattr(replicas, name))
         backend.read(self._statistics, replicas.statistics)
 
-    def _machine_struct(self, source: Source, data: _Data, step: int) -> NDArray[Any]:
+    def _machine_struct(self, source: Source, step: int) -> NDArray[Any]:
         machine, address = np.zeros((), MACHINE), self._backend.address
         machine["arenas"] = [address(self.arenas[name].buffer) for name in ARENAS[:-1]]
         machine["strides"] = [self.arenas[name].stride for name in ARENAS]
         machine["labels"] = address(self.arenas["labels"].buffer)
         machine["statistics"], machine["statistics_stride"] = address(self._statistics), self.statistics_size
         machine["replicas"], machine["replica_count"] = address(self._replicas), self.count
-        machine["features"], machine["labels_in"] = address(data.features_buffer), address(data.labels_buffer)
-        machine["stored"], machine["samples"], machine["scale"] = data.stored, len(source.labels), source.scale
+        machine["samples"], machine["scale"] = len(source.labels), source.scale
         machine["batch"], machine["micro_batch"] = self._program.batch, self._program.micro_batch
-        machine["step"] = step
+        machine["step"] = machine["first_step"] = step
         return machine
 
 
@@ -103,9 +96,3 @@ def _replica_table(replicas: Replicas) -> NDArray[Any]:
     table = np.zeros(len(replicas.seeds), REPLICA)
     table["seed"], table["lr"], table["active"], table["epoch"] = replicas.seeds, replicas.lrs, replicas.active, -1
     return table
-
-
-def _uploaded(backend: Backend, array: NDArray[Any]) -> Buffer:
-    buffer = backend.empty(max(1, array.nbytes))
-    backend.write(buffer, array)
-    return buffer

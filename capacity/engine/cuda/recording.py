@@ -32,8 +32,9 @@ REPLICA = np.dtype([("seed", "u8"), ("lr", "f8"), ("active", "i8"), ("epoch", "i
 MACHINE = np.dtype(
     [
         ("arenas", "u8", 4), ("strides", "i8", 5), ("labels", "u8"), ("statistics", "u8"), ("statistics_stride", "i8"),
-        ("replicas", "u8"), ("replica_count", "i8"), ("features", "u8"), ("labels_in", "u8"), ("stored", "i8"),
+        ("replicas", "u8"), ("replica_count", "i8"), ("features", "u8", 2), ("labels_in", "u8", 2), ("stored", "i8"),
         ("samples", "i8"), ("scale", "f8"), ("batch", "i8"), ("micro_batch", "i8"), ("step", "i8"),
+        ("first_step", "i8"), ("streamed", "i8"), ("window_steps", "i8"), ("window_stride", "i8"),
     ],
     align=True,
 )  # fmt: skip

@@ -1,0 +1,148 @@
+"""Training data for the CUDA executor: on the device as a whole where they fit, else streamed to it in windows."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from capacity.engine.cpu import permutation
+from capacity.engine.cuda.backend import Backend, Buffer, Mark, Step
+from capacity.engine.executor import STORED_TYPES, Source, steps_per_epoch
+from capacity.engine.program import Program
+
+WINDOW_BYTES = 64 << 20
+"""About how large a window is; there are two, in page-locked memory and on the device."""
+RESERVE_BYTES = 512 << 20
+"""What is left free on the device beside data that lie on it as a whole."""
+
+
+class Data(Protocol):
+    """The rows of a source, where `gather` finds them."""
+
+    def holds(self, source: Source, replicas: int) -> bool:
+        """Return whether these are that source's rows, for that many replicas."""
+
+    def describe(self, machine: NDArray[Any]) -> None:
+        """Fill in the fields of MACHINE that say where the rows are."""
+
+    def feed(self, step: Step, seeds: NDArray[np.uint64], first_step: int, steps: int) -> None:
+        """Enqueue the steps, and see to it that each finds its rows."""
+
+
+def make_data(backend: Backend, program: Program, source: Source, replicas: int) -> Data:
+    """Return the source's rows as they fit on the device: resident, in their stored type, or streamed."""
+    if source.features.nbytes + source.labels.nbytes + RESERVE_BYTES <= backend.free():
+        return Resident(backend, source)
+    return Streamed(backend, program, source, replicas)
+
+
+class Resident:
+    """All rows lie on the device; their order is computed there."""
+
+    def __init__(self, backend: Backend, source: Source) -> None:
+        self._source = source
+        self._features = uploaded(backend, np.ascontiguousarray(source.features))
+        self._labels = uploaded(backend, np.ascontiguousarray(source.labels))
+        self._addresses = backend.address(self._features), backend.address(self._labels)
+
+    def holds(self, source: Source, replicas: int) -> bool:
+        """Return whether these are that source's rows."""
+        return _same(self._source, source)
+
+    def describe(self, machine: NDArray[Any]) -> None:
+        """Fill in the fields of MACHINE that say where the rows are."""
+        machine["features"], machine["labels_in"] = self._addresses
+        machine["stored"] = STORED_TYPES.index(self._source.features.dtype.name)
+        machine["window_steps"] = 1
+
+    def feed(self, step: Step, seeds: NDArray[np.uint64], first_step: int, steps: int) -> None:
+        """Enqueue the steps."""
+        step.replay(steps)
+
+
+class Streamed:
+    """Rows come in windows, some steps' rows in their order; while one is used, the next is filled and copied.
+
+    A window is (R, rows, D) where orders differ between replicas, and (1, rows, D) where rows come in stored order.
+    """
+
+    def __init__(self, backend: Backend, program: Program, source: Source, replicas: int) -> None:
+        self._backend, self._program, self._source, self._replicas = backend, program, source, replicas
+        gather = next(call for call in program.body if call.op == "gather")
+        self._shuffled = bool(gather.attributes["shuffled"])
+        self._orders = replicas if self._shuffled else 1
+        step_bytes = self._orders * program.batch * (source.features[:1].nbytes + source.labels.itemsize)
+        self._window_steps = max(1, WINDOW_BYTES // step_bytes)
+        self._rows = self._window_steps * program.batch
+        inputs, dtype = source.features.shape[1], source.features.dtype
+        self._windows = [_Window(backend, (self._orders, self._rows), inputs, dtype) for _ in range(2)]
+
+    def holds(self, source: Source, replicas: int) -> bool:
+        """Return whether these are that source's rows, in windows for that many replicas."""
+        return _same(self._source, source) and self._replicas == replicas
+
+    def describe(self, machine: NDArray[Any]) -> None:
+        """Fill in the fields of MACHINE that say where the rows are."""
+        machine["features"] = [self._backend.address(window.features) for window in self._windows]
+        machine["labels_in"] = [self._backend.address(window.labels) for window in self._windows]
+        machine["stored"] = STORED_TYPES.index(self._source.features.dtype.name)
+        machine["streamed"], machine["window_steps"] = 1, self._window_steps
+        machine["window_stride"] = self._rows if self._shuffled else 0
+
+    def feed(self, step: Step, seeds: NDArray[np.uint64], first_step: int, steps: int) -> None:
+        """Fill and send one window after the other, and enqueue its steps behind it."""
+        used: list[Mark | None] = [None, None]
+        sent: list[tuple[Mark, Mark] | None] = [None, None]
+        for number, first in enumerate(range(first_step, first_step + steps, self._window_steps)):
+            window, slot = self._windows[number % 2], number % 2
+            count = min(self._window_steps, first_step + steps - first)
+            for mark in sent[slot] or ():
+                self._backend.wait(mark)  # its page-locked memory may be filled again
+            for order, seed in enumerate(seeds[: self._orders]):
+                self._fill(window, order, int(seed), first, count)
+            sent[slot] = window.send(self._backend, used[slot])
+            step.replay(count)
+            used[slot] = self._backend.mark()
+
+    def _fill(self, window: _Window, order: int, seed: int, first: int, count: int) -> None:
+        samples, batch = len(self._source.labels), self._program.batch
+        per_epoch = steps_per_epoch(self._program, samples)
+        for i, step in enumerate(range(first, first + count)):
+            epoch, number = divmod(step, per_epoch)
+            rows = np.arange(number * batch, min((number + 1) * batch, samples))
+            if self._shuffled:
+                rows = permutation(seed, epoch, samples, rows)
+            place = slice(i * batch, i * batch + len(rows))
+            window.host_features[order, place] = self._source.features[rows]
+            window.host_labels[order, place] = self._source.labels[rows]
+
+
+class _Window:
+    """Rows of some steps, in page-locked memory and on the device."""
+
+    def __init__(self, backend: Backend, shape: tuple[int, int], inputs: int, dtype: np.dtype[Any]) -> None:
+        count = shape[0] * shape[1]
+        self._pinned_features = backend.pinned(count * inputs * dtype.itemsize)
+        self._pinned_labels = backend.pinned(count * 4)
+        self.host_features = self._pinned_features.view(dtype).reshape(*shape, inputs)
+        self.host_labels = self._pinned_labels.view(np.int32).reshape(shape)
+        self.features = backend.empty(self._pinned_features.nbytes)
+        self.labels = backend.empty(self._pinned_labels.nbytes)
+
+    def send(self, backend: Backend, after: Mark | None) -> tuple[Mark, Mark]:
+        """Enqueue the copies to the device."""
+        features = backend.send(self.features, self._pinned_features, after)
+        return features, backend.send(self.labels, self._pinned_labels, after)
+
+
+def uploaded(backend: Backend, array: NDArray[Any]) -> Buffer:
+    """Return a new buffer that holds the array."""
+    buffer = backend.empty(max(1, array.nbytes))
+    backend.write(buffer, array)
+    return buffer
+
+
+def _same(first: Source, second: Source) -> bool:
+    return first.features is second.features and first.labels is second.labels

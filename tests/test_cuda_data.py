@@ -1,0 +1,81 @@
+"""Data that do not fit on a device are streamed to it, and give the same numbers as data that lie on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from capacity.engine.cuda import data
+from capacity.engine.cuda.executor import CudaExecutor
+from capacity.engine.executor import STORED_TYPES, Replicas, Source
+from capacity.engine.program import compile_evaluation
+from capacity.models import MLP
+from tests.cudasim_backend import SimulatedBackend
+from tests.executors import Run, make_source
+
+RUN = Run(MLP((5,)), make_source(70, 6, 3), classes=3, batch=16, seeds=(3, 1), lrs=(0.5, 0.1))
+
+
+def train(run: Run, *, free: int, steps: int = 13, first: int = 0) -> tuple[np.ndarray, CudaExecutor]:
+    backend = SimulatedBackend(seed=2)
+    backend.free_bytes = free
+    executor = CudaExecutor(run.program(), np.dtype("float64"), backend)
+    replicas = run.start("float64")
+    executor.run(replicas, run.source, first, steps)
+    return replicas.parameters, executor
+
+
+@pytest.mark.parametrize("stored", STORED_TYPES)
+@pytest.mark.parametrize("window_steps", [1, 3, 100])
+@pytest.mark.parametrize("first", [0, 4])
+def test_streamed_data_give_the_same_numbers(
+    monkeypatch: pytest.MonkeyPatch, stored: str, window_steps: int, first: int
+) -> None:
+    # 70 rows in batches of 16: five steps an epoch, the last with 6 rows; 13 steps from step 4 on cross three epochs.
+    run = replace(RUN, source=make_source(70, 6, 3, stored=stored))
+    step_bytes = 2 * 16 * (6 * np.dtype(stored).itemsize + 4)
+    monkeypatch.setattr(data, "WINDOW_BYTES", window_steps * step_bytes)
+    resident, executor = train(run, free=1 << 40, first=first)
+    assert isinstance(executor._data, data.Resident)
+    streamed, executor = train(run, free=0, first=first)
+    assert isinstance(executor._data, data.Streamed)
+    np.testing.assert_array_equal(streamed, resident)
+
+
+def test_a_streamed_large_batch_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = replace(RUN, source=make_source(1300, 6, 3), batch=1200)  # micro-batches of 512, 512, 176; then 100 rows
+    monkeypatch.setattr(data, "WINDOW_BYTES", 0)
+    np.testing.assert_array_equal(train(run, free=0, steps=3)[0], train(run, free=1 << 40, steps=3)[0])
+
+
+def test_an_evaluation_is_streamed_once_for_all_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "WINDOW_BYTES", 0)
+    source = make_source(1100, 6, 3)
+    program = compile_evaluation(RUN.model, 6, 3, (1,))
+    losses = []
+    for free in (0, 1 << 40):
+        backend = SimulatedBackend()
+        backend.free_bytes = free
+        start = RUN.start("float64")
+        replicas = Replicas(
+            start.parameters, start.optimizer, np.zeros((2, 2)), start.seeds, start.lrs, np.ones(2, np.bool_)
+        )
+        executor = CudaExecutor(program, np.dtype("float64"), backend)
+        executor.run(replicas, source, 0, 3)
+        losses.append(replicas.statistics)
+        if free == 0:
+            assert executor._data._windows[0].host_features.shape[0] == 1  # type: ignore[union-attr]
+    np.testing.assert_array_equal(*losses)
+
+
+def test_another_source_or_number_of_replicas_is_noticed() -> None:
+    backend = SimulatedBackend()
+    executor = CudaExecutor(RUN.program(), np.dtype("float64"), backend)
+    executor.run(RUN.start("float64"), RUN.source, 0, 2)
+    other = Source(RUN.source.features[::-1].copy(), RUN.source.labels[::-1].copy(), RUN.source.scale)
+    one = replace(RUN, source=other, seeds=(3,), lrs=(0.5,))
+    replicas = one.start("float64")
+    executor.run(replicas, other, 0, 2)
+    np.testing.assert_array_equal(replicas.parameters, train(one, free=1 << 40, steps=2)[0])
