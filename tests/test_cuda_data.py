@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from capacity.engine.cuda import data
-from capacity.engine.cuda.executor import CudaExecutor
+from capacity.engine.cuda.executor import CudaExecutor, bytes_needed
 from capacity.engine.executor import STORED_TYPES, Replicas, Source
-from capacity.engine.program import compile_evaluation
+from capacity.engine.program import SGD, compile_evaluation
 from capacity.models import MLP
 from tests.cudasim_backend import SimulatedBackend
 from tests.executors import Run, make_source
@@ -79,3 +79,23 @@ def test_another_source_or_number_of_replicas_is_noticed() -> None:
     replicas = one.start("float64")
     executor.run(replicas, other, 0, 2)
     np.testing.assert_array_equal(replicas.parameters, train(one, free=1 << 40, steps=2)[0])
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 5])
+def test_the_memory_that_is_needed_is_the_memory_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, replicas: int
+) -> None:
+    asked = 0
+    original = SimulatedBackend.empty
+
+    def empty(self: SimulatedBackend, nbytes: int) -> object:
+        nonlocal asked
+        asked += nbytes
+        return original(self, nbytes)
+
+    monkeypatch.setattr(SimulatedBackend, "empty", empty)
+    run = replace(RUN, optimizer=SGD(momentum=0.9))
+    dtype = np.dtype("float32")
+    CudaExecutor(run.program(), dtype, SimulatedBackend()).session(replicas, 0)
+    empty_arenas = 1  # of no statistics: one byte
+    assert asked == bytes_needed(run.program(), dtype, replicas) + empty_arenas

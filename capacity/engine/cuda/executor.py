@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from capacity.engine.cuda.backend import Arena, Backend
 from capacity.engine.cuda.data import Data, make_data, uploaded
-from capacity.engine.cuda.recording import MACHINE, REPLICA, record
+from capacity.engine.cuda.recording import CALL, MACHINE, REPLICA, record
 from capacity.engine.executor import Replicas, Source
 from capacity.engine.program import ARENAS, Program
 
@@ -86,6 +86,18 @@ class Session:
         machine["batch"], machine["micro_batch"] = self._program.batch, self._program.micro_batch
         machine["step"] = machine["first_step"] = step
         return machine
+
+
+def bytes_needed(program: Program, dtype: np.dtype[Any], replicas: int) -> int:
+    """Return the device memory that training so many replicas takes, without the data.
+
+    It is `replicas` times a constant, and a little; data that do not fit beside it are streamed.
+    """
+    arenas = sum(size * _itemsize(name, dtype) for name, size in program.sizes.items())
+    calls = len(program.body) + len(program.update)
+    return (
+        replicas * (arenas + 8 * len(program.statistics) + REPLICA.itemsize) + MACHINE.itemsize + calls * CALL.itemsize
+    )
 
 
 def _itemsize(arena: str, dtype: np.dtype[Any]) -> int:
