@@ -102,6 +102,18 @@ def test_a_training_is_that_of_the_reference(backend: CupyBackend, dtype: str, o
     np.testing.assert_allclose(trained.optimizer, expected.optimizer, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("lazy", ["", "0", "1", "0,1"])
+def test_data_that_do_not_fit_are_streamed_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lazy: str) -> None:
+    """Copies overtake steps, or steps copies, wherever the backend lets them."""
+    monkeypatch.setattr("capacity.engine.cuda.data.WINDOW_BYTES", 400)
+    run = Run(MLP((5,)), make_source(50, 6, 3), 3, batch=16, seeds=(0, 1), lrs=(0.5, 0.1))
+    expected = run.on(REFERENCE, 9)
+    with fake_cuda.gpu(tmp_path, FAKE_CUPY_LAZY=lazy, FAKE_CUPY_FREE=str(100 << 20)):
+        trained = run.start("float64")
+        CudaExecutor(run.program(), np.dtype(np.float64), shared_backend()).run(trained, run.source, 0, 9)
+    np.testing.assert_allclose(trained.parameters, expected.parameters, rtol=1e-12, atol=1e-12)
+
+
 def test_kernels_are_compiled_once(backend: CupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     items = (Launch("begin_step", (1, 1), 32, 0, 0),)
     prepared(backend, items, {}, "float32", 1)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.engine.cuda import availability, driver
-from capacity.engine.cuda.backend import Arena, Buffer
+from capacity.engine.cuda.backend import Arena, Buffer, Mark
 from capacity.engine.cuda.cublas import WORKSPACE_BYTES, Cublas
 from capacity.engine.cuda.errors import CudaError, FullError
 from capacity.engine.cuda.recording import Launch, Matrix, Product, Recording
@@ -34,7 +34,7 @@ def shared_backend() -> CupyBackend:
 
 
 class CupyBackend:
-    """The GPU that CUDA puts first, with one stream on which everything is run in order.
+    """The GPU that CUDA puts first. Everything runs in order on one stream, beside which `send` copies on a second.
 
     Parameters
     ----------
@@ -45,12 +45,13 @@ class CupyBackend:
         self._cupy, self._runtime = cupy, cupy.cuda.runtime
         with self._refusals():
             self._stream = cupy.cuda.Stream(non_blocking=True)
+            self._copies = cupy.cuda.Stream(non_blocking=True)
             self._workspace = self.empty(WORKSPACE_BYTES)
             library = importlib.import_module("cuda.pathfinder").load_nvidia_dynamic_lib("cublas").abs_path
             self._cublas = Cublas(library, self._stream.ptr, self.address(self._workspace))
 
     def free(self) -> int:
-        """Return how many bytes of the GPU's memory nobody uses."""
+        """Return how many bytes could still be allocated."""
         return int(self._runtime.memGetInfo()[0])
 
     def empty(self, nbytes: int) -> Buffer:
@@ -78,6 +79,34 @@ class CupyBackend:
     def read(self, buffer: Buffer, out: NDArray[Any]) -> None:
         """Wait for what is enqueued and copy the start of a buffer into a C-contiguous array."""
         self._copy(out.ctypes.data, buffer.ptr, out.nbytes, self._runtime.memcpyDeviceToHost)
+
+    def pinned(self, nbytes: int) -> NDArray[np.uint8]:
+        """Allocate page-locked host memory, from which `send` copies."""
+        with self._refusals():
+            return np.frombuffer(self._cupy.cuda.alloc_pinned_memory(nbytes), np.uint8, nbytes)
+
+    def mark(self) -> Mark:
+        """Return a mark that is reached when what is enqueued by now has been run."""
+        return self._stream.record(self._cupy.cuda.Event(disable_timing=True))
+
+    def send(self, buffer: Buffer, pinned: NDArray[np.uint8], after: Mark | None) -> Mark:
+        """Enqueue a copy of page-locked memory into a buffer, beside the steps under way, once `after` is reached.
+
+        Steps enqueued later wait for it. Returns the mark that is reached when the copy is done.
+        """
+        if after is not None:
+            self._copies.wait_event(after)
+        address = pinned.ctypes.data
+        self._runtime.memcpyAsync(
+            buffer.ptr, address, pinned.nbytes, self._runtime.memcpyHostToDevice, self._copies.ptr
+        )
+        done = self._copies.record(self._cupy.cuda.Event(disable_timing=True))
+        self._stream.wait_event(done)
+        return done
+
+    def wait(self, mark: Mark) -> None:
+        """Let the host wait until a mark is reached."""
+        mark.synchronize()
 
     def _copy(self, target: int, source: int, nbytes: int, kind: int) -> None:
         """Copy on our stream and wait, so that the host's array may be changed or freed afterwards."""

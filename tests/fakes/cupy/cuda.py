@@ -28,7 +28,11 @@ def _free() -> int:
 def _memcpy_async(target: int, source: int, nbytes: int, kind: int, stream: int) -> None:
     assert kind in (1, 2)
     assert Stream.of[stream].captured is None
-    ctypes.memmove(target, source, nbytes)
+    Stream.of[stream].enqueue(lambda: ctypes.memmove(target, source, nbytes))
+
+
+def alloc_pinned_memory(size: int) -> ctypes.Array[ctypes.c_char]:
+    return ctypes.create_string_buffer(size)
 
 
 runtime = SimpleNamespace(
@@ -58,17 +62,30 @@ class Memory:
         self.ptr = self._buffer.address
 
 
+class Event:
+    """Is reached when the stream that recorded it has come so far."""
+
+    def __init__(self, disable_timing: bool) -> None:
+        self.reached, self.stream = False, Stream.current
+
+    def synchronize(self) -> None:
+        assert self.stream is not None
+        self.stream.advance_to(self)
+
+
 class Stream:
-    """Runs what it is given at once, unless it is being captured."""
+    """A queue of work. A lazy stream (its number is in FAKE_CUPY_LAZY) runs it when it has to, others when they may."""
 
     of: ClassVar[dict[int, Stream]] = {}
     current: Stream | None = None
 
     def __init__(self, non_blocking: bool) -> None:
         assert non_blocking, "the default stream must not wait for ours"
+        self.lazy = str(len(Stream.of)) in os.environ.get("FAKE_CUPY_LAZY", "").split(",")
         self.ptr = len(Stream.of) + 1000
         Stream.of[self.ptr] = self
-        self.captured: list[Callable[[], None]] | None = None
+        self.captured: list[Callable[[], object]] | None = None
+        self._queue: list[Callable[[], object] | Event] = []
 
     def __enter__(self) -> Stream:
         Stream.current = self
@@ -77,14 +94,41 @@ class Stream:
     def __exit__(self, *_: object) -> None:
         Stream.current = None
 
-    def enqueue(self, run: Callable[[], None]) -> None:
+    def enqueue(self, work: Callable[[], object] | Event) -> None:
+        """Add work, or an event to wait for."""
         if self.captured is None:
-            run()
+            self._queue.append(work)
+            self.advance()
         else:
-            self.captured.append(run)
+            assert callable(work)
+            self.captured.append(work)
+
+    def advance(self) -> None:
+        while self._queue and not self.lazy and self._is_free():
+            self._run_next()
+
+    def advance_to(self, event: Event) -> None:
+        while not event.reached:
+            assert self._queue, "it would wait forever"
+            self._run_next()
 
     def synchronize(self) -> None:
         assert self.captured is None, "cudaErrorStreamCaptureUnsupported"
+        while self._queue:
+            self._run_next()
+
+    def record(self, event: Event) -> Event:
+        def reach() -> None:
+            event.reached = True
+            for stream in Stream.of.values():
+                stream.advance()
+
+        event.stream = self
+        self.enqueue(reach)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        self.enqueue(event)
 
     def begin_capture(self) -> None:
         assert self.captured is None
@@ -95,9 +139,19 @@ class Stream:
         assert items is not None
         return Graph(items)
 
+    def _is_free(self) -> bool:
+        return not isinstance(self._queue[0], Event) or self._queue[0].reached
+
+    def _run_next(self) -> None:
+        work = self._queue.pop(0)
+        if isinstance(work, Event):
+            work.synchronize()
+        else:
+            work()
+
 
 class Graph:
-    def __init__(self, items: list[Callable[[], None]]) -> None:
+    def __init__(self, items: list[Callable[[], object]]) -> None:
         self._items, self.uploaded = items, False
 
     def upload(self, stream: Stream) -> None:
