@@ -281,27 +281,6 @@ def test_a_keyboard_interrupt_from_the_progress_callback_counts_as_control_c(tmp
     assert_whole(capacity.resume(tmp_path / "study", threads=1))
 
 
-def test_a_trial_begun_on_another_device_is_begun_again_on_this_one(tmp_path: Path, data: Path) -> None:
-    def interrupt(snapshot: Snapshot) -> None:
-        if snapshot.epochs_done >= 1:
-            raise KeyboardInterrupt
-
-    settings = SETTINGS | {"widths": 2, "epochs": 2000, "device": "reference"}
-    with pytest.raises(Interrupted):
-        capacity.sweep(data, out=tmp_path / "study", progress=interrupt, **settings)
-    capacity.resume(tmp_path / "study", device="cpu", threads=1)
-    study = capacity.open_study(tmp_path / "study")
-    assert {row["device"] for row in study.rows()} == {"cpu"}
-    assert_same_numbers(study, capacity.sweep(data, out=tmp_path / "cpu", **(settings | {"device": "cpu"})))
-
-
-def test_auto_goes_on_with_the_device_the_study_was_begun_on(tmp_path: Path, data: Path) -> None:
-    settings = SETTINGS | {"epochs": 1}
-    study = capacity.sweep(data, out=tmp_path / "study", device="reference", **settings)
-    (study.path / "trials" / f"{study.rows()[0]['key']}.h5").unlink()
-    assert {row["device"] for row in capacity.resume(study.path).rows()} == {"reference"}
-
-
 def test_progress_runs_from_nothing_to_everything(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("capacity.experiments.progress.QUIET_SECONDS", 0.0)
     seen: list[Snapshot] = []

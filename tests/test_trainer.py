@@ -103,6 +103,28 @@ def test_states_carry_everything_on(device: str, optimizer: capacity.SGD) -> Non
     np.testing.assert_array_equal(second.evaluate().loss, unbroken.evaluate().loss)
 
 
+@pytest.mark.parametrize(("first", "second"), [("cpu", "reference"), ("reference", "cpu")])
+def test_states_carry_on_on_another_device(first: str, second: str) -> None:
+    settings = {"optimizer": capacity.SGD(momentum=0.9), "precision": "float64"}
+    unbroken, one, other = (make_trainer(device, **settings) for device in (second, first, second))
+    unbroken.advance(10)
+    one.advance(7)
+    other.restore(one.states())
+    other.advance(3)
+    for want, have in zip(unbroken.states(), other.states(), strict=True):
+        np.testing.assert_allclose(have.parameters, want.parameters, rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(have.optimizer, want.optimizer, rtol=1e-11, atol=1e-13)
+
+
+def test_restored_states_take_the_type_of_the_trainer_and_overflow_as_it_does() -> None:
+    double, single = make_trainer("reference"), make_trainer("cpu")
+    states = double.states()
+    states[0].parameters[:2] = 0.1, 1e300
+    single.restore(states)
+    assert single.states()[0].parameters.dtype == np.float32
+    np.testing.assert_array_equal(single.states()[0].parameters[:2], np.array([0.1, np.inf], np.float32))
+
+
 def test_inactive_replicas_are_not_measured() -> None:
     trainer = make_trainer("cpu")
     trainer.active[0] = False

@@ -133,7 +133,7 @@ class Driver:
         """Bring the database up to what the trials' files say, and return the groups that are still to run."""
         unknown, rows, reached = [], [], {}
         for trial in trials:
-            record = resumable(self._file(trial), self._device)
+            record = resumable(self._file(trial))
             if record is None:
                 unknown.append(trial.key)
                 reached[trial] = (0, 0)

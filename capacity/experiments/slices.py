@@ -73,15 +73,9 @@ def run_slice(order: Slice, watch: Watch | None = None) -> SliceResult:
     return SliceResult(rows, (started - began) + (time.perf_counter() - ended))
 
 
-def resumable(path: Path, device: str) -> TrialRecord | None:
-    """Return what a trial's file holds, or None when there is nothing to go on from.
-
-    A trial that was begun on another device is begun again, so that each trial's numbers come from one device.
-    """
-    if not path.exists():
-        return None
-    record = read_record(path)
-    return record if record.outcome or record.device == device else None
+def resumable(path: Path) -> TrialRecord | None:
+    """Return what a trial's file holds, or None when there is nothing to go on from."""
+    return read_record(path) if path.exists() else None
 
 
 @functools.lru_cache(maxsize=1)
@@ -112,13 +106,13 @@ class _Group:
         )
         source = provenance(self._dataset, order.device, first.precision, order.threads, len(order.trials))
         paths = [trials_folder / file_name(trial.key) for trial in order.trials]
-        found = [resumable(path, order.device) for path in paths]
+        found = [resumable(path) for path in paths]
         if None not in found:
             self._trainer.restore([read_state(path) for path in paths])
         self.records = [
             _begin(trial, order.device, source, layout_of(self._trainer.segments))
             if record is None
-            else _go_on(record, source)
+            else _go_on(record, order.device, source)
             for trial, record in zip(order.trials, found, strict=True)
         ]
 
@@ -176,17 +170,19 @@ class _Group:
 
 
 def _begin(trial: TrialConfig, device: str, source: dict[str, Any], layout: str) -> TrialRecord:
-    return TrialRecord(trial, device, started=source["since"], provenance=source, layout=layout)
+    return TrialRecord(trial, device, started=source["since"], provenance={**source, "first_step": 0}, layout=layout)
 
 
-def _go_on(record: TrialRecord, source: dict[str, Any]) -> TrialRecord:
-    """Note in the provenance that another process goes on with the trial."""
+def _go_on(record: TrialRecord, device: str, source: dict[str, Any]) -> TrialRecord:
+    """Note in the provenance that another process, or this one on another device, goes on with the trial."""
     before = dict(record.provenance)
     earlier = before.pop("earlier", [])
-    if (before["host"], before["pid"]) != (source["host"], source["pid"]):
-        earlier = [*earlier, before]
+    if all(before[name] == source[name] for name in ("host", "pid", "device")):
+        source = {**source, "since": before["since"], "first_step": before["first_step"]}
     else:
-        source = {**source, "since": before["since"]}
+        source = {**source, "first_step": record.step}
+        earlier = [*earlier, before]
+    record.device = device
     record.provenance = {**source, "earlier": earlier} if earlier else source
     return record
 

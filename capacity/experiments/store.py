@@ -6,7 +6,8 @@ systems. The trial files are the truth and this is their index: what a kill leav
 caught up from them when the study is resumed.
 
 Table `study` (name, value): facts about the whole study: `format`, `version` (of this package), `created` (UTC),
-`device`, `data_name`, `data_path`, `data_digest`, `samples` (N), `test_samples`, `inputs` (D), `classes` (K).
+`device` (it was begun on), `data_name`, `data_path`, `data_digest`, `samples` (N), `test_samples`, `inputs` (D),
+`classes` (K).
 
 Table `trials`, one row per trial:
 
@@ -16,7 +17,7 @@ Table `trials`, one row per trial:
 - what was measured last: `train_loss`, `train_top1`, `train_top5`, `test_loss`, `test_top1`, `test_top5` (losses in
   nats, errors as fractions; NULL where not measured or not a number), `seconds` (wall time so far), and
   `examples_per_second` (training examples per second of training);
-- how: `device`, `started`, `finished` (UTC), `provenance` (JSON: versions, machine, threads).
+- how: `device` (the last one), `started`, `finished` (UTC), `provenance` (JSON: versions, machine, threads).
 
 For instance, in pandas: ``pandas.read_sql("select * from trials", sqlite3.connect("study.db"))``.
 """

@@ -10,9 +10,10 @@ written aside, flushed and renamed over the old, so it can be opened and copied 
 `state`                             'running' or 'done'
 `outcome`                           a code of :class:`Outcome`, or '' while running
 `started`, `finished`               UTC, ISO 8601; `finished` is '' while running
-`device`                            the device it was trained on
-`provenance`                        JSON: versions, machine, threads, data file; `earlier` lists the processes that
-                                    trained it before, when it was interrupted
+`device`                            the device it was trained on, the last one when there were several
+`provenance`                        JSON: versions, machine, device, precision, threads, data file, and the step it went
+                                    on from (`first_step`); `earlier` lists the same of what trained it before, when it
+                                    was interrupted and another process or device went on
 `/curves`                           one float64 array per quantity, entry e is after e epochs (0: before training)
 `train_loss`                        mean cross-entropy over the whole training set, nats
 `train_top1`, `train_top5`          errors over the whole training set, fractions (top5 is NaN up to 5 classes)
@@ -23,8 +24,8 @@ written aside, flushed and renamed over the old, so it can be opened and copied 
                                     NaN in entry 0
 `/checkpoint`                       attributes `step` (SGD steps done), `epoch_seconds` and `training_seconds` (wall
                                     time spent so far in an epoch that is not finished)
-`parameters`                        (P,), attribute `layout`: JSON list of [name, shape] in order
-`optimizer`                         (S,), the optimizer's state; S = 0 for plain SGD
+`parameters`                        (P,), in the device's type; attribute `layout`: JSON list of [name, shape] in order
+`optimizer`                         (S,), the optimizer's state in the same type; S = 0 for plain SGD
 ==================================  =================================================================================
 
 Trials of one network shape are trained together (`replicas` in the provenance), so a wall time is that of all of them.

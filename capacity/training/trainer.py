@@ -158,7 +158,7 @@ class Trainer:
         return [State(self.step, parameters.copy(), optimizer.copy()) for parameters, optimizer in pairs]
 
     def restore(self, states: Sequence[State]) -> None:
-        """Go on from states of R replicas of the same step."""
+        """Go on from states of R replicas of the same step, of any device and precision."""
         steps = {state.step for state in states}
         if len(states) != self.replicas or len(steps) != 1:
             raise InputError(
@@ -169,8 +169,9 @@ class Trainer:
                 raise InputError(
                     f"restore expects {self.parameters} parameters for this model, got {state.parameters.shape}."
                 )
-            self._replicas.parameters[r] = state.parameters
-            self._replicas.optimizer[r] = state.optimizer
+            with np.errstate(over="ignore"):  # as it would have overflowed in the smaller type
+                self._replicas.parameters[r] = state.parameters
+                self._replicas.optimizer[r] = state.optimizer
         (self.step,) = steps
 
     def _source(self, split: Split) -> Source:

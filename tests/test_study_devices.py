@@ -1,0 +1,160 @@
+"""A study that moves between devices: its trials go on from their checkpoints, and say which device did which part."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import capacity
+from capacity.experiments import Interrupted, Snapshot, Study, slices
+from tests.study_cases import SETTINGS, assert_whole, tiny_data, trial_file
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tiny_data(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def one_step_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "SHORT_RUN_SECONDS", 1e-9)
+    monkeypatch.setattr("capacity.experiments.progress.QUIET_SECONDS", 0.0)
+
+
+class Stop:
+    """Progress that interrupts the study when this process has made `steps` steps or so in trials of width 2.
+
+    Trials of width 3 are trained first, so they are done then.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        self.left -= any("width 2" in label for label in snapshot.running)
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+def begin(data: Path, out: Path, steps: int, **settings: Any) -> Study:
+    with pytest.raises(Interrupted):
+        capacity.sweep(data, out=out, progress=Stop(steps), **(SETTINGS | settings))
+    return capacity.open_study(out)
+
+
+def steps_of_running(study: Study) -> int:
+    """Return where the trials of width 2 are, which are neither at their beginning nor at their end."""
+    steps = {row["step"] for row in study.rows() if row["width"] == 2}
+    assert len(steps) == 1
+    assert 0 < min(steps) < 12
+    assert {row["state"] for row in study.rows() if row["width"] == 3} == {"done"}
+    return min(steps)
+
+
+def parts(study: Study, key: str) -> list[tuple[str, str, int]]:
+    """Return device, precision and first step of each part of a trial, from its provenance."""
+    with trial_file(study, key) as file:
+        last = json.loads(file.attrs["provenance"])
+        assert file.attrs["device"] == last["device"]
+    return [(part["device"], part["precision"], part["first_step"]) for part in [*last.pop("earlier", []), last]]
+
+
+def files_of(study: Study, state: str) -> list[Path]:
+    return [study.path / "trials" / f"{row['key']}.h5" for row in study.rows() if row["state"] == state]
+
+
+def dtypes(study: Study, key: str) -> set[np.dtype[Any]]:
+    """Return the types of a trial's parameters and optimizer state."""
+    with trial_file(study, key) as file:
+        return {file["checkpoint"][name].dtype for name in ("parameters", "optimizer")}
+
+
+def assert_close(study: Study, other: Study, tolerance: float) -> None:
+    """See that curves and parameters of two studies agree but for rounding."""
+    for row, twin in zip(study.rows(), other.rows(), strict=True):
+        assert (row["key"], row["step"], row["epochs_done"]) == (twin["key"], twin["step"], twin["epochs_done"])
+        curves, twins = study.curves(row["key"]), other.curves(row["key"])
+        for name in ("train_loss", "train_top1", "train_top5", "test_loss", "test_top1", "test_top5"):
+            np.testing.assert_allclose(curves[name], twins[name], rtol=tolerance)
+        with trial_file(study, row["key"]) as one, trial_file(other, row["key"]) as two:
+            for name in ("parameters", "optimizer"):
+                ours, theirs = (file["checkpoint"][name][...] for file in (one, two))
+                np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("again", ["resume", "sweep"])
+@pytest.mark.parametrize(("first", "second"), [("reference", "cpu"), ("cpu", "reference")])
+def test_trials_go_on_from_their_checkpoints_on_another_device(
+    tmp_path: Path, data: Path, first: str, second: str, again: str
+) -> None:
+    settings = {"precision": "float64", "optimizer": "momentum"}
+    study = begin(data, tmp_path / "study", 6, device=first, **settings)
+    step = steps_of_running(study)
+    before = {row["key"]: (row, study.curves(row["key"])) for row in study.rows()}
+    finished = {p: p.read_bytes() for p in files_of(study, "done")}
+    assert len(finished) == 4
+
+    if again == "resume":
+        moved = capacity.resume(study.path, device=second, threads=1)
+    else:
+        moved = capacity.sweep(data, out=study.path, device=second, **(SETTINGS | settings))
+
+    assert_whole(moved)
+    assert_close(moved, capacity.sweep(data, out=tmp_path / "unbroken", device=second, **(SETTINGS | settings)), 1e-10)
+    assert {path: path.read_bytes() for path in finished} == finished
+    assert [row["key"] for row in moved.rows()] == list(before)
+    for row in moved.rows():
+        earlier, curves = before[row["key"]]
+        if row["width"] == 3:
+            assert row == earlier
+            assert parts(moved, row["key"]) == [(first, "float64", 0)]
+        else:
+            assert row["device"] == second
+            assert row["started"] == earlier["started"]
+            assert parts(moved, row["key"]) == [(first, "float64", 0), (second, "float64", step)]
+            for name, values in curves.items():
+                np.testing.assert_array_equal(moved.curves(row["key"])[name][: len(values)], values)
+
+
+def test_a_float32_study_goes_through_the_reference_and_back(tmp_path: Path, data: Path) -> None:
+    study = begin(data, tmp_path / "study", 4, device="cpu", optimizer="momentum")
+    there = steps_of_running(study)
+    with pytest.raises(Interrupted):
+        capacity.resume(study.path, device="reference", progress=Stop(5))
+    back = steps_of_running(study)
+    assert back > there
+    for path in files_of(study, "running"):
+        assert dtypes(study, path.stem) == {np.dtype("float64")}
+    capacity.resume(study.path, device="cpu", threads=1)
+
+    assert_whole(study)
+    assert_close(study, capacity.sweep(data, out=tmp_path / "unbroken", optimizer="momentum", **SETTINGS), 1e-4)
+    for row in study.rows():
+        assert dtypes(study, row["key"]) == {np.dtype("float32")}
+        assert (row["precision"], row["device"]) == ("float32", "cpu")
+        if row["width"] == 2:
+            assert parts(study, row["key"]) == [
+                ("cpu", "float32", 0),
+                ("reference", "float64", there),
+                ("cpu", "float32", back),
+            ]
+
+
+def test_stopping_and_going_on_within_a_process_and_a_device_is_one_part(tmp_path: Path, data: Path) -> None:
+    study = begin(data, tmp_path / "study", 6)
+    capacity.resume(study.path, threads=1)
+    for row in study.rows():
+        assert parts(study, row["key"]) == [("cpu", "float32", 0)]
+
+
+def test_auto_goes_on_with_the_device_the_study_was_begun_on(tmp_path: Path, data: Path) -> None:
+    study = begin(data, tmp_path / "study", 4, device="reference")
+    with pytest.raises(Interrupted):
+        capacity.resume(study.path, device="cpu", threads=1, progress=Stop(5))
+    assert {row["device"] for row in study.rows() if row["state"] == "running"} == {"cpu"}
+    capacity.resume(study.path)
+    assert {row["device"] for row in study.rows()} == {"reference"}
