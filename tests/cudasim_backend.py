@@ -150,13 +150,23 @@ def product(item: Product, dtype: np.dtype[Any], replicas: int, arenas: Mapping[
     b = stack(item.b, item.n, item.k).swapaxes(1, 2) if item.transpose_b else stack(item.b, item.k, item.n)
     c = stack(item.c, item.m, item.n)
     alpha, beta = dtype.type(item.alpha), dtype.type(item.beta)
+    dropped = {"tf32": 13, "bf16": 16}.get(item.compute, 0)
 
     def run() -> None:
         with np.errstate(all="ignore"):
-            ab = alpha * (a @ b)
+            ab = alpha * (rounded(a, dropped) @ rounded(b, dropped))
             c[:] = ab if beta == 0 else ab + beta * c
 
     return run
+
+
+def rounded(array: NDArray[Any], dropped: int) -> NDArray[Any]:
+    """Return float32 numbers with so many bits fewer, to the nearest, ties to even; as they are when it is 0."""
+    if dropped == 0:
+        return array
+    bits = np.ascontiguousarray(array).view(np.uint32)
+    kept: NDArray[Any] = (bits + ((1 << (dropped - 1)) - 1) + (bits >> dropped & 1)) >> dropped << dropped
+    return kept.astype(np.uint32).view(np.float32)
 
 
 class Kernel:

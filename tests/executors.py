@@ -45,9 +45,9 @@ class Target:
         if self.device == "reference":
             return ReferenceExecutor(program)
         if self.device == "cudasim":
-            return CudaExecutor(program, np.dtype(self.dtype), SimulatedBackend(seed=2))
+            return CudaExecutor(program, self.dtype, SimulatedBackend(seed=2))
         if self.device == "cuda":
-            return CudaExecutor(program, np.dtype(self.dtype), shared_backend())
+            return CudaExecutor(program, self.dtype, shared_backend())
         with forced_path(self.path):
             return CpuExecutor(program, np.dtype(self.dtype), threads)
 

@@ -21,7 +21,7 @@ RUN = Run(MLP((5,)), make_source(70, 6, 3), classes=3, batch=16, seeds=(3, 1), l
 def train(run: Run, *, free: int, steps: int = 13, first: int = 0) -> tuple[np.ndarray, CudaExecutor]:
     backend = SimulatedBackend(seed=2)
     backend.free_bytes = free
-    executor = CudaExecutor(run.program(), np.dtype("float64"), backend)
+    executor = CudaExecutor(run.program(), "float64", backend)
     replicas = run.start("float64")
     executor.run(replicas, run.source, first, steps)
     return replicas.parameters, executor
@@ -62,7 +62,7 @@ def test_an_evaluation_is_streamed_once_for_all_replicas(monkeypatch: pytest.Mon
         replicas = Replicas(
             start.parameters, start.optimizer, np.zeros((2, 2)), start.seeds, start.lrs, np.ones(2, np.bool_)
         )
-        executor = CudaExecutor(program, np.dtype("float64"), backend)
+        executor = CudaExecutor(program, "float64", backend)
         executor.run(replicas, source, 0, 3)
         losses.append(replicas.statistics)
         if free == 0:
@@ -72,7 +72,7 @@ def test_an_evaluation_is_streamed_once_for_all_replicas(monkeypatch: pytest.Mon
 
 def test_another_source_or_number_of_replicas_is_noticed() -> None:
     backend = SimulatedBackend()
-    executor = CudaExecutor(RUN.program(), np.dtype("float64"), backend)
+    executor = CudaExecutor(RUN.program(), "float64", backend)
     executor.run(RUN.start("float64"), RUN.source, 0, 2)
     other = Source(RUN.source.features[::-1].copy(), RUN.source.labels[::-1].copy(), RUN.source.scale)
     one = replace(RUN, source=other, seeds=(3,), lrs=(0.5,))
@@ -96,6 +96,6 @@ def test_the_memory_that_is_needed_is_the_memory_that_is_asked_for(
     monkeypatch.setattr(SimulatedBackend, "empty", empty)
     run = replace(RUN, optimizer=SGD(momentum=0.9))
     dtype = np.dtype("float32")
-    CudaExecutor(run.program(), dtype, SimulatedBackend()).session(replicas, 0)
+    CudaExecutor(run.program(), dtype.name, SimulatedBackend()).session(replicas, 0)
     empty_arenas = 1  # of no statistics: one byte
     assert asked == bytes_needed(run.program(), dtype, replicas) + empty_arenas

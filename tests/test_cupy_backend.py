@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from capacity.engine.cuda.backend import Arena
 from capacity.engine.cuda.cupy_backend import CupyBackend, shared_backend
 from capacity.engine.cuda.errors import CudaError, FullError
-from capacity.engine.cuda.executor import CudaExecutor
+from capacity.engine.cuda.executor import CudaExecutor, element_type
 from capacity.engine.cuda.recording import CALL, Launch, Matrix, Product, Recording
 from capacity.engine.program import SGD
 from capacity.models import MLP
@@ -52,12 +52,13 @@ def test_memory_is_written_and_read(backend: CupyBackend) -> None:
     assert backend.address(buffer) % 256 == 0
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("compute", ["float32", "float64", "tf32", "bf16"])
 @pytest.mark.parametrize(("transpose_a", "transpose_b"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("beta", [0.0, 1.0])
-def test_products(backend: CupyBackend, dtype: str, transpose_a: bool, transpose_b: bool, beta: float) -> None:
+def test_products(backend: CupyBackend, compute: str, transpose_a: bool, transpose_b: bool, beta: float) -> None:
     """C = alpha op(A) op(B) + beta C for each of three replicas, each matrix amid other things in its arena."""
     m, n, k, replicas = 3, 5, 4, 3
+    dtype = element_type(compute).name
     rng = np.random.default_rng(0)
     host = {
         name: rng.integers(-5, 6, (replicas, 80)).astype(dtype) for name in ("activations", "parameters", "gradients")
@@ -67,7 +68,7 @@ def test_products(backend: CupyBackend, dtype: str, transpose_a: bool, transpose
     b = Matrix("parameters", 5, (k if transpose_b else n) + 1)
     c = Matrix("gradients", 7, n + 2)
     step = prepared(
-        backend, (Product(m, n, k, a, b, c, transpose_a, transpose_b, -2.0, beta),), arenas, dtype, replicas
+        backend, (Product(m, n, k, a, b, c, transpose_a, transpose_b, -2.0, beta, compute),), arenas, dtype, replicas
     )
 
     for name, array in host.items():
@@ -88,12 +89,27 @@ def test_products(backend: CupyBackend, dtype: str, transpose_a: bool, transpose
     np.testing.assert_array_equal(got, expected)  # whole numbers: exact in either type
 
 
+@pytest.mark.parametrize(("compute", "kept"), [("float32", {12, 9, 5}), ("tf32", {9, 5}), ("bf16", {5})])
+def test_products_round_as_their_arithmetic_does(backend: CupyBackend, compute: str, kept: set[int]) -> None:
+    # (1 + 2^-b) * 1: TF32 keeps 10 bits of a fraction, bf16 keeps 7.
+    bits = np.array([12, 9, 5])
+    arena = Arena(backend.empty(4 * 10), 10)
+    left, right, out = Matrix("activations", 0, 1), Matrix("activations", 3, 1), Matrix("activations", 4, 1)
+    product = Product(3, 1, 1, left, right, out, False, False, 1.0, 0.0, compute)
+    step = prepared(backend, (product,), {"activations": arena}, "float32", 1)
+    backend.write(arena.buffer, np.array([*(1 + 2.0**-bits), 1, 0, 0, 0], np.float32))
+    step.replay(1)
+    got = np.empty(7, np.float32)
+    backend.read(arena.buffer, got)
+    assert {int(b) for b, value in zip(bits, got[4:], strict=True) if value != 1} == kept
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9, weight_decay=0.01)])
 def test_a_training_is_that_of_the_reference(backend: CupyBackend, dtype: str, optimizer: SGD) -> None:
     run = Run(MLP((7,)), make_source(50, 6, 3), 3, batch=16, optimizer=optimizer, seeds=(0, 1, 2), lrs=(0.5, 0.1, 0.3))
     expected = run.on(REFERENCE, 10)
-    executor = CudaExecutor(run.program(), np.dtype(dtype), backend)
+    executor = CudaExecutor(run.program(), dtype, backend)
     trained = run.start(dtype)
     executor.run(trained, run.source, 0, 4)
     executor.run(trained, run.source, 4, 6)
@@ -110,7 +126,7 @@ def test_data_that_do_not_fit_are_streamed_in_order(tmp_path: Path, monkeypatch:
     expected = run.on(REFERENCE, 9)
     with fake_cuda.gpu(tmp_path, FAKE_CUPY_LAZY=lazy, FAKE_CUPY_FREE=str(100 << 20)):
         trained = run.start("float64")
-        CudaExecutor(run.program(), np.dtype(np.float64), shared_backend()).run(trained, run.source, 0, 9)
+        CudaExecutor(run.program(), "float64", shared_backend()).run(trained, run.source, 0, 9)
     np.testing.assert_allclose(trained.parameters, expected.parameters, rtol=1e-12, atol=1e-12)
 
 
@@ -171,7 +187,7 @@ def test_after_a_failed_capture_the_stream_can_be_used(backend: CupyBackend, mon
 def test_a_product_that_cublas_refuses_is_a_bug(backend: CupyBackend) -> None:
     arenas = {"parameters": Arena(backend.empty(400), 100)}
     matrix = Matrix("parameters", 0, 2)
-    narrow = Product(4, 5, 6, matrix, matrix, matrix, False, False, 1.0, 0.0)
+    narrow = Product(4, 5, 6, matrix, matrix, matrix, False, False, 1.0, 0.0, "float32")
     with pytest.raises(RuntimeError, match="CUBLAS_STATUS_INVALID_VALUE"):
         prepared(backend, (narrow,), arenas, "float32", 1)
 

@@ -54,7 +54,7 @@ def make_executor(device: str, program: Program, dtype: np.dtype[Any], threads: 
         from capacity.engine.cuda.cupy_backend import shared_backend
         from capacity.engine.cuda.executor import CudaExecutor
 
-        return CudaExecutor(program, dtype, shared_backend())
+        return CudaExecutor(program, dtype.name, shared_backend())
     from capacity.engine.cpu import CpuExecutor
 
     return CpuExecutor(program, dtype, threads)

@@ -9,7 +9,7 @@ typedef struct {
 } Handle;
 
 typedef struct {
-  int is_double, op_a, op_b;
+  int compute, op_a, op_b;
   int64_t m, n, k, lda, ldb, ldc, batch;
   long long stride_a, stride_b, stride_c;
   double alpha, beta;
@@ -75,37 +75,60 @@ static int enqueue(Handle* handle, Product p) {
   return kSuccess;
 }
 
-#define STRIDED_BATCHED(NAME, REAL)                                                                                  \
-  int NAME(Handle* handle, int op_a, int op_b, int64_t m, int64_t n, int64_t k, const REAL* alpha, const REAL* a,    \
-           int64_t lda, long long stride_a, const REAL* b, int64_t ldb, long long stride_b, const REAL* beta,        \
-           REAL* c, int64_t ldc, long long stride_c, int64_t batch) {                                                \
-    Product p = {sizeof(REAL) == 8, op_a,     op_b,     m,        n,      k,     lda, ldb, ldc,                      \
-                 batch,             stride_a, stride_b, stride_c, *alpha, *beta, a,   b,   c};                       \
-    return enqueue(handle, p);                                                                                       \
-  }                                                                                                                  \
-  static void run_##NAME(Product p) {                                                                                \
-    for (int64_t r = 0; r < p.batch; r++) {                                                                          \
-      const REAL* a = (const REAL*)p.a + r * p.stride_a;                                                             \
-      const REAL* b = (const REAL*)p.b + r * p.stride_b;                                                             \
-      REAL* c = (REAL*)p.c + r * p.stride_c;                                                                         \
-      for (int64_t j = 0; j < p.n; j++) {                                                                            \
-        for (int64_t i = 0; i < p.m; i++) {                                                                          \
-          REAL sum = 0, *out = c + i + j * p.ldc;                                                                    \
-          for (int64_t l = 0; l < p.k; l++)                                                                          \
-            sum += a[p.op_a ? l + i * p.lda : i + l * p.lda] * b[p.op_b ? j + l * p.ldb : l + j * p.ldb];            \
-          *out = (REAL)p.alpha * sum + (p.beta ? (REAL)p.beta * *out : 0);                                           \
-        }                                                                                                            \
-      }                                                                                                              \
-    }                                                                                                                \
-  }
+// cudaDataType_t and cublasComputeType_t
+enum { kReal32 = 0, kReal64 = 1 };
+enum { kCompute32 = 68, kCompute64 = 70, kComputeBf16 = 75, kComputeTf32 = 77 };
 
-STRIDED_BATCHED(cublasSgemmStridedBatched_64, float)
-STRIDED_BATCHED(cublasDgemmStridedBatched_64, double)
+int cublasGemmStridedBatchedEx_64(Handle* handle, int op_a, int op_b, int64_t m, int64_t n, int64_t k,
+                                  const void* alpha, const void* a, int a_type, int64_t lda, long long stride_a,
+                                  const void* b, int b_type, int64_t ldb, long long stride_b, const void* beta, void* c,
+                                  int c_type, int64_t ldc, long long stride_c, int64_t batch, int compute, int algo) {
+  const int type = compute == kCompute64 ? kReal64 : kReal32;
+  if (a_type != type || b_type != type || c_type != type || algo != -1) return kInvalidValue;
+  if (compute != kCompute32 && compute != kCompute64 && compute != kComputeBf16 && compute != kComputeTf32)
+    return kInvalidValue;
+  Product p = {compute, op_a, op_b, m, n, k, lda, ldb, ldc, batch, stride_a, stride_b, stride_c, 0, 0, a, b, c};
+  p.alpha = type == kReal64 ? *(const double*)alpha : *(const float*)alpha;
+  p.beta = type == kReal64 ? *(const double*)beta : *(const float*)beta;
+  return enqueue(handle, p);
+}
+
+// Rounds to the nearest number with `dropped` bits fewer, ties to even.
+static float rounded(float x, int dropped) {
+  union {
+    float x;
+    uint32_t bits;
+  } u = {x};
+  if (dropped) {
+    u.bits += (1u << (dropped - 1)) - 1 + (u.bits >> dropped & 1);
+    u.bits = u.bits >> dropped << dropped;
+  }
+  return u.x;
+}
+
+#define RUN(REAL, ROUND)                                                                                              \
+  for (int64_t r = 0; r < p.batch; r++) {                                                                             \
+    const REAL* a = (const REAL*)p.a + r * p.stride_a;                                                                \
+    const REAL* b = (const REAL*)p.b + r * p.stride_b;                                                                \
+    REAL* c = (REAL*)p.c + r * p.stride_c;                                                                            \
+    for (int64_t j = 0; j < p.n; j++) {                                                                               \
+      for (int64_t i = 0; i < p.m; i++) {                                                                             \
+        REAL sum = 0, *out = c + i + j * p.ldc;                                                                       \
+        for (int64_t l = 0; l < p.k; l++)                                                                             \
+          sum += ROUND(a[p.op_a ? l + i * p.lda : i + l * p.lda]) * ROUND(b[p.op_b ? j + l * p.ldb : l + j * p.ldb]); \
+        *out = (REAL)p.alpha * sum + (p.beta ? (REAL)p.beta * *out : 0);                                              \
+      }                                                                                                               \
+    }                                                                                                                 \
+  }
 
 void fake_run(int number) {
   Product p = products[number];
-  if (p.is_double)
-    run_cublasDgemmStridedBatched_64(p);
-  else
-    run_cublasSgemmStridedBatched_64(p);
+  const int dropped = p.compute == kComputeTf32 ? 13 : p.compute == kComputeBf16 ? 16 : 0;
+#define AS_IT_IS(x) (x)
+#define ROUNDED(x) rounded(x, dropped)
+  if (p.compute == kCompute64) {
+    RUN(double, AS_IT_IS)
+  } else {
+    RUN(float, ROUNDED)
+  }
 }

@@ -6,8 +6,6 @@ import ctypes
 import weakref
 from typing import Any
 
-import numpy as np
-
 from capacity.engine.cuda.recording import Product
 
 WORKSPACE_BYTES = 32 << 20
@@ -15,8 +13,15 @@ WORKSPACE_BYTES = 32 << 20
 
 _FULL_PRECISION = 0  # CUBLAS_DEFAULT_MATH: float32 products in float32, no TF32
 _STATUS_ALLOC_FAILED = 3
-_SCALARS = {"float32": ("cublasSgemmStridedBatched_64", ctypes.c_float),
-            "float64": ("cublasDgemmStridedBatched_64", ctypes.c_double)}  # fmt: skip
+_DEFAULT_ALGORITHM = -1
+_REAL32, _REAL64 = 0, 1  # cudaDataType_t
+#: Arithmetic of a product -> cublasComputeType_t, type of all elements, type of the factors.
+_COMPUTE = {
+    "float32": (68, _REAL32, ctypes.c_float),
+    "tf32": (77, _REAL32, ctypes.c_float),
+    "bf16": (75, _REAL32, ctypes.c_float),
+    "float64": (70, _REAL64, ctypes.c_double),
+}
 _HANDLE, _ADDRESS, _INT, _INT64, _SIZE = (
     ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_size_t,
 )  # fmt: skip
@@ -51,41 +56,38 @@ class Cublas:
         self._check(self._library.cublasGetVersion_v2(self._handle, ctypes.byref(version)))
         return version.value
 
-    def product(
-        self, dtype: np.dtype[Any], p: Product, a: int, b: int, c: int, strides: tuple[int, int, int], replicas: int
-    ) -> None:
+    def product(self, p: Product, a: int, b: int, c: int, strides: tuple[int, int, int], replicas: int) -> None:
         """Enqueue a product for every replica.
 
         Parameters
         ----------
-        dtype : dtype
-            Type of all elements, float32 or float64; sums are of the same type.
         p : Product
+            Its `compute` says in which arithmetic; elements and sums are float64 for 'float64', else float32.
         a, b, c : int
             Addresses of the matrices of replica 0.
         strides : tuple of int
             Elements from one replica's matrix to the next one's, of A, B and C.
         replicas : int
         """
-        name, scalar = _SCALARS[dtype.name]
+        compute, kind, scalar = _COMPUTE[p.compute]
         alpha, beta = scalar(p.alpha), scalar(p.beta)  # read during the call, so that a graph holds their values
         # cuBLAS is column-major, where our row-major C is its transpose: C' = op(B)' op(A)'.
         self._check(
-            getattr(self._library, name)(
+            self._library.cublasGemmStridedBatchedEx_64(
                 self._handle, int(p.transpose_b), int(p.transpose_a), p.n, p.m, p.k, ctypes.byref(alpha),
-                b, p.b.ld, strides[1], a, p.a.ld, strides[0], ctypes.byref(beta), c, p.c.ld, strides[2], replicas,
+                b, kind, p.b.ld, strides[1], a, kind, p.a.ld, strides[0], ctypes.byref(beta),
+                c, kind, p.c.ld, strides[2], replicas, compute, _DEFAULT_ALGORITHM,
             )
         )  # fmt: skip
 
     def _declare(self) -> None:
         """Declare what is called, so that addresses and 64-bit sizes are passed whole."""
-        matrix = [_ADDRESS, _INT64, ctypes.c_longlong]
-        for name, scalar in _SCALARS.values():
-            number = ctypes.POINTER(scalar)
-            sizes = [_INT64] * 3
-            getattr(self._library, name).argtypes = [
-                _HANDLE, _INT, _INT, *sizes, number, *matrix, *matrix, number, *matrix, _INT64
-            ]  # fmt: skip
+        factor = ctypes.c_void_p
+        sizes: list[Any] = [_INT64] * 3
+        matrix: list[Any] = [_ADDRESS, _INT, _INT64, ctypes.c_longlong]
+        self._library.cublasGemmStridedBatchedEx_64.argtypes = [
+            _HANDLE, _INT, _INT, *sizes, factor, *matrix, *matrix, factor, *matrix, _INT64, _INT, _INT
+        ]  # fmt: skip
         self._library.cublasCreate_v2.argtypes = [ctypes.POINTER(_HANDLE)]
         self._library.cublasDestroy_v2.argtypes = [_HANDLE]
         self._library.cublasSetMathMode.argtypes = [_HANDLE, _INT]

@@ -134,7 +134,7 @@ class CupyBackend:
                         arguments = machine.ptr, calls.ptr, np.int32(item.call), np.int32(item.micro)
                         kernels[item.kernel](item.grid, (item.block,), arguments)
                     else:
-                        self._product(dtype, item, arenas, replicas)
+                        self._product(item, dtype.itemsize, arenas, replicas)
 
             with self._stream:
                 # cuBLAS chooses and loads its kernels at the first call, which it may not do while being captured.
@@ -160,12 +160,12 @@ class CupyBackend:
         except Exception:  # the capture was invalid, which is why we are here; ended it is all the same
             return
 
-    def _product(self, dtype: np.dtype[Any], p: Product, arenas: Mapping[str, Arena], replicas: int) -> None:
+    def _product(self, p: Product, itemsize: int, arenas: Mapping[str, Arena], replicas: int) -> None:
         def address(matrix: Matrix) -> int:
-            return self.address(arenas[matrix.arena].buffer) + matrix.offset * dtype.itemsize
+            return self.address(arenas[matrix.arena].buffer) + matrix.offset * itemsize
 
         strides = arenas[p.a.arena].stride, arenas[p.b.arena].stride, arenas[p.c.arena].stride
-        self._cublas.product(dtype, p, address(p.a), address(p.b), address(p.c), strides, replicas)
+        self._cublas.product(p, address(p.a), address(p.b), address(p.c), strides, replicas)
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:

@@ -20,8 +20,9 @@ _OWNED = ("parameters", "optimizer")
 class CudaExecutor:
     """Runs a program on a backend. Memory is allocated at the first run for a number of replicas, and kept."""
 
-    def __init__(self, program: Program, dtype: np.dtype[Any], backend: Backend) -> None:
-        self.program, self.dtype, self.backend = program, dtype, backend
+    def __init__(self, program: Program, precision: str, backend: Backend) -> None:
+        self.program, self.precision, self.backend = program, precision, backend
+        self.dtype = element_type(precision)
         self._session: Session | None = None
         self._data: Data | None = None
 
@@ -39,21 +40,22 @@ class CudaExecutor:
         """Return the memory and the recorded step for so many replicas, each with so many statistics."""
         if self._session is None or (self._session.count, self._session.statistics_size) != (replicas, statistics):
             self._session = None
-            self._session = Session(self.program, self.dtype, self.backend, replicas, statistics)
+            self._session = Session(self.program, self.precision, self.backend, replicas, statistics)
         return self._session
 
 
 class Session:
     """Memory for a number of replicas, and the step recorded in it."""
 
-    def __init__(self, program: Program, dtype: np.dtype[Any], backend: Backend, count: int, statistics: int) -> None:
+    def __init__(self, program: Program, precision: str, backend: Backend, count: int, statistics: int) -> None:
         self.count, self.statistics_size = count, statistics
-        self._program, self._dtype, self._backend = program, dtype, backend
+        self._program, self._backend = program, backend
+        dtype = element_type(precision)
         self.arenas = {
             name: Arena(backend.empty(max(1, count * size * _itemsize(name, dtype))), size)
             for name, size in program.sizes.items()
         }
-        recording = record(program, count)
+        recording = record(program, count, precision)
         self._statistics = backend.empty(max(1, count * statistics * 8))
         self._replicas = backend.empty(count * REPLICA.itemsize)
         self._machine = backend.empty(MACHINE.itemsize)
@@ -86,6 +88,11 @@ class Session:
         machine["batch"], machine["micro_batch"] = self._program.batch, self._program.micro_batch
         machine["step"] = machine["first_step"] = step
         return machine
+
+
+def element_type(precision: str) -> np.dtype[Any]:
+    """Return the type in which parameters and activations are kept: float32 also where products are tf32 or bf16."""
+    return np.dtype(np.float64 if precision == "float64" else np.float32)
 
 
 def bytes_needed(program: Program, dtype: np.dtype[Any], replicas: int) -> int:

@@ -6,7 +6,7 @@ structured types are the structs of csrc/common/call.h and csrc/cuda/device.cuh.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,11 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Product:
-    """C (m, n) = alpha op(A) op(B) + beta C for every replica; op(A) is (m, k), op(B) is (k, n)."""
+    """C (m, n) = alpha op(A) op(B) + beta C for every replica; op(A) is (m, k), op(B) is (k, n).
+
+    `compute` is the arithmetic: 'float32', 'float64', or, on float32 elements, 'tf32' or 'bf16', in which the elements
+    are rounded for the multiplication and sums are float32.
+    """
 
     m: int
     n: int
@@ -79,6 +83,7 @@ class Product:
     transpose_b: bool
     alpha: float
     beta: float
+    compute: str
 
 
 @dataclass(frozen=True)
@@ -89,15 +94,15 @@ class Recording:
     items: tuple[Launch | Product, ...]
 
 
-def record(program: Program, replicas: int) -> Recording:
-    """Record one step of a program for `replicas` replicas.
+def record(program: Program, replicas: int, compute: str) -> Recording:
+    """Record one step of a program for `replicas` replicas, with products in the arithmetic `compute`.
 
     A batch larger than the micro-batch runs the body several times. Every run works on all rows of the micro-batch;
     rows that a partial batch lacks are zeros (see gather.cu and softmax_xent.cu).
     """
     calls = (*program.body, *program.update)
     folded = any(c.attributes.get("update") for c in calls)
-    recorder = _Recorder(program, replicas)
+    recorder = _Recorder(program, replicas, compute)
     recorder.launch("begin_step", 1, _WARP, 0, 0)
     for micro in range(-(-program.batch // program.micro_batch)):
         for number, call in enumerate(program.body):
@@ -110,8 +115,8 @@ def record(program: Program, replicas: int) -> Recording:
 
 
 class _Recorder:
-    def __init__(self, program: Program, replicas: int) -> None:
-        self._rows, self._replicas = program.micro_batch, replicas
+    def __init__(self, program: Program, replicas: int, compute: str) -> None:
+        self._rows, self._replicas, self._compute = program.micro_batch, replicas, compute
         self.items: list[Launch | Product] = []
 
     def launch(self, kernel: str, blocks: int, block: int, call: int, micro: int) -> None:
@@ -122,7 +127,7 @@ class _Recorder:
         """Append what one call needs: its product, if it has one, and its kernel."""
         product = _PRODUCTS.get(call.op)
         if product is not None:
-            self.items.append(product(call, self._rows, micro))
+            self.items.append(replace(product(call, self._rows, micro), compute=self._compute))
         if call.op == "dense_grad_input" and call.operands[3] is None:
             return  # nothing is left to do after the product
         blocks, block = self._shape(call)
@@ -157,14 +162,14 @@ def _dense_grad_weight(call: BoundCall, rows: int, micro: int) -> Product:
     update = bool(call.attributes.get("update"))
     (inputs, units), a, b, c = _shape(dw), _matrix(x), _matrix(dy), _matrix(dw)
     alpha, beta = -1.0 if update else 1.0, 1.0 if update or micro else 0.0
-    return Product(inputs, units, rows, a, b, c, True, False, alpha, beta)
+    return Product(inputs, units, rows, a, b, c, True, False, alpha, beta, "")
 
 
 def _product(rows: int, a: Operand | None, w: Operand | None, c: Operand | None, *, inner: int) -> Product:
     """C = A W, or A W' when the axis summed over is W's second (`inner` = 1)."""
     shape = _shape(w)
     matrices = _matrix(a), _matrix(w), _matrix(c)
-    return Product(rows, shape[1 - inner], shape[inner], *matrices, False, inner == 1, 1.0, 0.0)
+    return Product(rows, shape[1 - inner], shape[inner], *matrices, False, inner == 1, 1.0, 0.0, "")
 
 
 _PRODUCTS = {"dense": _dense, "dense_grad_input": _dense_grad_input, "dense_grad_weight": _dense_grad_weight}
