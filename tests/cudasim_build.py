@@ -20,9 +20,9 @@ CACHE = ROOT / "build/cudasim"
 
 # The address sanitizer works only where its runtime is loaded already (.ci/sanitize).
 ADDRESS = hasattr(ctypes.CDLL(None), "__asan_init")
-FLAGS = ["-std=c++17", "-O1", "-g", "-fPIC", "-pthread"]
+FLAGS = ["-O1", "-g", "-fPIC", "-pthread"]
 # _longjmp to another stack is not what the checks of _FORTIFY_SOURCE expect.
-RUNTIME_FLAGS = [*FLAGS, "-Wall", "-Wextra", "-Werror", "-U_FORTIFY_SOURCE"]
+RUNTIME_FLAGS = [*FLAGS, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-U_FORTIFY_SOURCE"]
 SANITIZE_ADDRESS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
 ENGINES = {"fibers": [], "threads": ["-fsanitize=thread"]}
 """The engines of csrc/cudasim and the flags by which kernels (not the engine) are compiled for them."""
@@ -50,7 +50,7 @@ def runtime(engine: str) -> Path:
 
 def kernels(texts: Mapping[str, str], engine: str) -> Path:
     """Return a library with the kernels of `texts` (stem to text), to be loaded after its engine's."""
-    flags = [*FLAGS, *ENGINES[engine], *_address(engine)]
+    flags = [*FLAGS, "-std=c++17", *ENGINES[engine], *_address(engine)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(lambda name: _object(_unit(name, texts[name]), flags), texts))
     return _linked([*objects, runtime(engine)], [*ENGINES[engine], *_address(engine)])
