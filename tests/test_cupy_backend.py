@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from capacity.engine.cuda.backend import Arena
 from capacity.engine.cuda.cupy_backend import CupyBackend, shared_backend
 from capacity.engine.cuda.errors import CudaError, FullError
-from capacity.engine.cuda.executor import CudaExecutor, element_type
+from capacity.engine.cuda.executor import CudaExecutor
 from capacity.engine.cuda.recording import CALL, Launch, Matrix, Product, Recording
+from capacity.engine.executor import element_type
 from capacity.engine.program import SGD
 from capacity.models import MLP
 from tests import fake_cuda

@@ -168,12 +168,33 @@ def test_glorot_start_is_uniform_with_the_stated_limit() -> None:
         ({"seeds": [0, -1]}, "seed must be from 0"),
         ({"threads": 0}, "threads must be 1 or more"),
         ({"precision": "float23"}, "did you mean 'float32'?"),
+        ({"precision": "bf32"}, "did you mean 'tf32'?"),
     ],
 )
 def test_bad_arguments_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError) as caught:
         make_trainer("cpu", **changes)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_precisions_of_tensor_cores_are_refused_elsewhere(device: str, precision: str) -> None:
+    with pytest.raises(InputError) as caught:
+        make_trainer(device, precision=precision)
+    assert str(caught.value) == (
+        f"precision '{precision}' is offered by device 'cuda' only, got device '{device}'; use that device, or "
+        "precision 'float32' or 'float64'."
+    )
+
+
+@pytest.mark.parametrize(("device", "precision", "works_in"), [
+    ("cpu", "float32", "float32"), ("cpu", "float64", "float64"), ("reference", "float32", "float64"),
+])  # fmt: skip
+def test_a_trainer_names_the_precision_it_works_in(device: str, precision: str, works_in: str) -> None:
+    trainer = make_trainer(device, precision=precision)
+    assert trainer.precision == works_in
+    assert trainer.states()[0].parameters.dtype == works_in
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import platform
-from typing import Any
-
-import numpy as np
 
 from capacity.engine.cuda import availability
-from capacity.engine.executor import Executor
+from capacity.engine.executor import Executor, element_type
 from capacity.engine.initialise import Uniform
 from capacity.engine.machine import processor_name
 from capacity.engine.program import Program
 from capacity.errors import DeviceError, InputError, did_you_mean
 
 DEVICES = ("auto", "cpu", "cuda", "reference")
-PRECISIONS = ("float32", "float64")
+CUDA_PRECISIONS = ("tf32", "bf16")
+"""Precisions of tensor cores: everything is kept and summed in float32, and products round their factors."""
+PRECISIONS = ("float32", "float64", *CUDA_PRECISIONS)
 
 
 def resolve_device(device: str) -> str:
@@ -35,17 +34,28 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def resolve_precision(device: str, precision: str) -> np.dtype[Any]:
-    """Return the floating type of parameters; the reference device always works in float64."""
+def resolve_precision(device: str, precision: str) -> str:
+    """Return the precision in which a resolved device works: as asked for, but on 'reference' always float64.
+
+    Raises
+    ------
+    InputError
+        When the precision is unknown, or the device does not offer it.
+    """
     if precision not in PRECISIONS:
         raise InputError(
             f"precision must be a known precision, got '{precision}'{did_you_mean(precision, PRECISIONS)}."
         )
-    return np.dtype(np.float64 if device == "reference" else precision)
+    if precision in CUDA_PRECISIONS and device != "cuda":
+        raise InputError(
+            f"precision '{precision}' is offered by device 'cuda' only, got device '{device}'; use that device, or "
+            "precision 'float32' or 'float64'."
+        )
+    return "float64" if device == "reference" else precision
 
 
-def make_executor(device: str, program: Program, dtype: np.dtype[Any], threads: int | None) -> Executor:
-    """Return an executor of `program` on a resolved device."""
+def make_executor(device: str, program: Program, precision: str, threads: int | None) -> Executor:
+    """Return an executor of `program` on a resolved device, in a precision that it works in."""
     if device == "reference":
         from capacity.engine.reference import ReferenceExecutor
 
@@ -54,10 +64,10 @@ def make_executor(device: str, program: Program, dtype: np.dtype[Any], threads: 
         from capacity.engine.cuda.cupy_backend import shared_backend
         from capacity.engine.cuda.executor import CudaExecutor
 
-        return CudaExecutor(program, dtype.name, shared_backend())
+        return CudaExecutor(program, precision, shared_backend())
     from capacity.engine.cpu import CpuExecutor
 
-    return CpuExecutor(program, dtype, threads)
+    return CpuExecutor(program, element_type(precision), threads)
 
 
 def uniform_source(device: str) -> Uniform:

@@ -60,3 +60,8 @@ class Executor(Protocol):
 def steps_per_epoch(program: Program, samples: int) -> int:
     """Number of batches that cover `samples` rows, the last one perhaps partial."""
     return -(-samples // program.batch)
+
+
+def element_type(precision: str) -> np.dtype[Any]:
+    """Return the type of parameters and activations: float32 also where the factors of products are tf32 or bf16."""
+    return np.dtype(np.float64 if precision == "float64" else np.float32)

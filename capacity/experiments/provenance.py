@@ -37,7 +37,7 @@ def provenance(dataset: Dataset, device: str, precision: str, threads: int | Non
         "host": socket.gethostname(),
         "pid": os.getpid(),
         **describe_device(device),
-        "precision": resolve_precision(device, precision).name,
+        "precision": resolve_precision(device, precision),
         "threads": threads or usable_cores(),
         "replicas": replicas,
         "data": {"name": dataset.name, "path": str(dataset.path), "digest": dataset.digest},

@@ -77,4 +77,4 @@ def train(
         f"{s.layer}/{s.role}": state.parameters[s.offset : s.offset + s.size].reshape(s.shape) for s in trainer.segments
     }
     loss, top1, top5 = (np.array([getattr(m, name)[0] for m in curve]) for name in ("loss", "top1", "top5"))
-    return TrainResult(loss, top1, top5, parameters, trainer.device, str(state.parameters.dtype))
+    return TrainResult(loss, top1, top5, parameters, trainer.device, trainer.precision)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from capacity.data import Dataset, Split
 from capacity.engine.devices import make_executor, resolve_device, resolve_precision, uniform_source
-from capacity.engine.executor import Replicas, Source, steps_per_epoch
+from capacity.engine.executor import Replicas, Source, element_type, steps_per_epoch
 from capacity.engine.initialise import initialise
-from capacity.engine.program import SGD, compile_evaluation, compile_training
+from capacity.engine.program import SGD, Program, compile_evaluation, compile_training
 from capacity.errors import InputError
 from capacity.models import MLP
 
@@ -66,14 +66,17 @@ class Trainer:
         Learning rate and seed of each replica. The seed keys the initial weights and the order of every epoch.
     optimizer : SGD
     precision : str
-        'float32' or 'float64'.
+        'float32' or 'float64'; on device 'cuda' also 'tf32' or 'bf16', in which products round their factors, and all
+        else is float32.
     device : str
-        'cpu', 'reference' (NumPy, float64, slow) or 'auto'.
+        'cpu', 'cuda' (a GPU), 'reference' (NumPy, float64, slow) or 'auto' (a GPU where there is one).
     threads : int or None
         Most threads to use; None is every core this process may run on.
 
     Attributes
     ----------
+    device, precision : str
+        What it is trained on and in.
     step : int
         Steps done, the same for all replicas.
     active : ndarray (R,), bool
@@ -101,18 +104,17 @@ class Trainer:
         _check(data, batch, lrs, seeds, threads)
         self.model, self.data, self.batch = model, data, batch
         self.device = resolve_device(device)
-        dtype = resolve_precision(self.device, precision)
-        topk = (1, TOP_K) if data.classes > TOP_K else (1,)
-        training = compile_training(model, data.inputs, data.classes, batch, optimizer or SGD())
-        self._evaluation = compile_evaluation(model, data.inputs, data.classes, topk)
-        self._train = make_executor(self.device, training, dtype, threads)
-        self._evaluate = make_executor(self.device, self._evaluation, dtype, threads)
+        self.precision = resolve_precision(self.device, precision)
+        training, self._evaluation = compile_programs(model, data, batch, optimizer or SGD())
+        self._train = make_executor(self.device, training, self.precision, threads)
+        self._evaluate = make_executor(self.device, self._evaluation, self.precision, threads)
 
         self.step = 0
         self.segments = training.segments
         self.replicas = len(seeds)
         self.parameters = training.sizes["parameters"]
         self.steps_per_epoch = steps_per_epoch(training, len(data.train.labels))
+        dtype = element_type(self.precision)
         self._replicas = Replicas(
             parameters=np.empty((self.replicas, self.parameters), dtype),
             optimizer=np.zeros((self.replicas, training.sizes["optimizer"]), dtype),
@@ -176,6 +178,15 @@ class Trainer:
 
     def _source(self, split: Split) -> Source:
         return Source(split.features, split.labels, self.data.scale)
+
+
+def compile_programs(model: MLP, data: Dataset, batch: int, optimizer: SGD) -> tuple[Program, Program]:
+    """Return the programs of a trainer: one training step, and one batch of an evaluation."""
+    topk = (1, TOP_K) if data.classes > TOP_K else (1,)
+    return (
+        compile_training(model, data.inputs, data.classes, batch, optimizer),
+        compile_evaluation(model, data.inputs, data.classes, topk),
+    )
 
 
 def _check(data: Dataset, batch: int, lrs: Sequence[float], seeds: Sequence[int], threads: int | None) -> None:

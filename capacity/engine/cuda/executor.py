@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from capacity.engine.cuda.backend import Arena, Backend
 from capacity.engine.cuda.data import Data, make_data, uploaded
 from capacity.engine.cuda.recording import CALL, MACHINE, REPLICA, record
-from capacity.engine.executor import Replicas, Source
+from capacity.engine.executor import Replicas, Source, element_type
 from capacity.engine.program import ARENAS, Program
 
 _OWNED = ("parameters", "optimizer")
@@ -88,11 +88,6 @@ class Session:
         machine["batch"], machine["micro_batch"] = self._program.batch, self._program.micro_batch
         machine["step"] = machine["first_step"] = step
         return machine
-
-
-def element_type(precision: str) -> np.dtype[Any]:
-    """Return the type in which parameters and activations are kept: float32 also where products are tf32 or bf16."""
-    return np.dtype(np.float64 if precision == "float64" else np.float32)
 
 
 def bytes_needed(program: Program, dtype: np.dtype[Any], replicas: int) -> int:
