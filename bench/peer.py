@@ -1,4 +1,4 @@
-"""The child process of one peer: `python peer.py MODULE WORKLOAD.npz`, driven by bench/rounds.py over pipes.
+"""The child process of one peer: `python peer.py MODULE WORKLOAD.npz one-core|all-cores`, driven by bench/rounds.py.
 
 Each line on stdin is a number of steps; the answer is the seconds they took. End of input: the answer is the final
 loss and the peer's description.
@@ -14,9 +14,11 @@ import time
 from pathlib import Path
 
 
-def main(module: str, path: str) -> None:
+def main(module: str, path: str, cores: str) -> None:
     """Serve one peer until stdin ends."""
-    if hasattr(os, "sched_setaffinity"):  # before the libraries are loaded: they count the cores then
+    if cores == "one-core" and hasattr(
+        os, "sched_setaffinity"
+    ):  # before the libraries are loaded: they count the cores then
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     from workload import Workload
 

@@ -1,4 +1,4 @@
-"""Time the peers of one workload: a process each, on the same core, in alternating rounds."""
+"""Time the peers of one workload: a process each, in alternating rounds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peers import MODULES
 from workload import Workload
 
 ONE_THREAD = {
@@ -32,11 +32,11 @@ class Timed:
 class Child:
     """A peer in its own process; it waits, idle, while the others have their turn."""
 
-    def __init__(self, module: str, workload: Path) -> None:
-        script = Path(__file__).with_name("peer.py")
+    def __init__(self, module: str, workload: Path, *, one_core: bool) -> None:
+        script, cores = Path(__file__).with_name("peer.py"), "one-core" if one_core else "all-cores"
         self._process = subprocess.Popen(
-            [sys.executable, str(script), module, str(workload)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | ONE_THREAD,
+            [sys.executable, str(script), module, str(workload), cores],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | (ONE_THREAD if one_core else {}),
         )  # fmt: skip
         self._read()
 
@@ -63,16 +63,16 @@ class Child:
         return json.loads(line)  # type: ignore[no-any-return]
 
 
-def time_peers(workload: Workload, rounds: int, names: list[str]) -> dict[str, Timed]:
-    """Time the named peers on one workload.
+def time_peers(workload: Workload, rounds: int, peers: Mapping[str, str], *, one_core: bool) -> dict[str, Timed]:
+    """Time peers (name in results -> module) on one workload, each with one core, the same for all, or with all cores.
 
     All steps of the workload are run, in one round more than `rounds`: the first warms up and is not counted.
     """
-    steps = len(workload.batches) // (rounds + 1)
+    steps, names = workload.batches.shape[1] // (rounds + 1), list(peers)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "workload.npz")
         workload.save(path)
-        children = {name: Child(MODULES[name], path) for name in names}
+        children = {name: Child(module, path, one_core=one_core) for name, module in peers.items()}
         times: dict[str, list[float]] = {name: [] for name in names}
         for number in range(rounds + 1):
             order = names if number % 2 else names[::-1]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import commit, describe_machine, slug
-from peers import OURS, PYTORCH
+from peers import ON_CPU, OURS, PYTORCH
 from rounds import time_peers
 from table import markdown, verdicts
 from workload import Shape, make_workload
@@ -74,7 +74,8 @@ def run_case(
     shape: Shape, steps: int, expected: float, rounds: int, names: list[str]
 ) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
     """Return one row of the results, and what each peer says of itself."""
-    timed = time_peers(make_workload(shape, steps * (rounds + 1)), rounds, names)
+    peers = {name: ON_CPU[name] for name in names}
+    timed = time_peers(make_workload(shape, steps * (rounds + 1)), rounds, peers, one_core=True)
     losses = {name: peer.loss for name, peer in timed.items()}
     row = {
         "shape": str(shape), "rounds": rounds, "steps_per_round": steps,

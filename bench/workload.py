@@ -16,35 +16,37 @@ SAMPLES = 8192
 
 @dataclass(frozen=True)
 class Shape:
-    """A sigmoid MLP with one hidden layer, D-H-K, and its batch size B."""
+    """A sigmoid MLP with one hidden layer, D-H-K, its batch size B and the number R of replicas."""
 
     inputs: int
     width: int
     classes: int
     batch: int
+    replicas: int = 1
 
     def __str__(self) -> str:
-        return f"{self.inputs}-{self.width}-{self.classes}, B={self.batch}"
+        name = f"{self.inputs}-{self.width}-{self.classes}, B={self.batch}"
+        return name if self.replicas == 1 else f"{name}, R={self.replicas}"
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A training of `shape` by plain SGD at learning rate LR.
+    """R trainings of `shape` by plain SGD at learning rate LR, with the seeds SEED, SEED + 1, ...
 
     Attributes
     ----------
     features : ndarray (N, D), float32
     labels : ndarray (N,), int32
-    batches : ndarray (T, B), int64
-        The rows of each step, in the order that `capacity` itself would take them for seed SEED.
+    batches : ndarray (R, T, B), int32
+        The rows of each step, in the order that `capacity` itself would take them for each seed.
     parameters : dict
-        'layer/role' -> initial values; weights are (inputs, units).
+        'layer/role' -> initial values; weights are (R, inputs, units).
     """
 
     shape: Shape
     features: NDArray[np.float32]
     labels: NDArray[np.int32]
-    batches: NDArray[np.int64]
+    batches: NDArray[np.int32]
     parameters: dict[str, NDArray[np.float32]]
 
     def save(self, path: Path) -> None:
@@ -52,7 +54,7 @@ class Workload:
         s = self.shape
         arrays: dict[str, Any] = {f"parameters/{name}": value for name, value in self.parameters.items()}
         arrays |= {"features": self.features, "labels": self.labels, "batches": self.batches}
-        np.savez(path, shape=[s.inputs, s.width, s.classes, s.batch], **arrays)
+        np.savez(path, shape=[s.inputs, s.width, s.classes, s.batch, s.replicas], **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Workload:
@@ -68,27 +70,34 @@ def make_workload(shape: Shape, steps: int) -> Workload:
     rng = np.random.default_rng(SEED)
     features = rng.standard_normal((SAMPLES, shape.inputs), np.float32)
     labels = np.argmax(features @ rng.standard_normal((shape.inputs, shape.classes), np.float32), axis=1)
-    trainer = make_trainer(shape, features, labels.astype(np.int32))
-    parameters = trainer.states()[0].parameters
-    named = {f"{s.layer}/{s.role}": parameters[s.offset : s.offset + s.size].reshape(s.shape) for s in trainer.segments}
-    return Workload(shape, features, labels.astype(np.int32), _batches(shape.batch, steps), named)
+    trainer = make_trainer(shape, features, labels.astype(np.int32), "cpu")
+    parameters = np.stack([state.parameters for state in trainer.states()])
+    named = {
+        f"{s.layer}/{s.role}": parameters[:, s.offset : s.offset + s.size].reshape(-1, *s.shape)
+        for s in trainer.segments
+    }
+    return Workload(shape, features, labels.astype(np.int32), _batches(shape, steps), named)
 
 
-def make_trainer(shape: Shape, features: NDArray[np.float32], labels: NDArray[np.int32]) -> Any:
-    """Return the capacity.Trainer of a workload, on one thread."""
+def make_trainer(shape: Shape, features: NDArray[np.float32], labels: NDArray[np.int32], device: str) -> Any:
+    """Return the capacity.Trainer of a workload; on the CPU it has one thread."""
     from capacity.data import Dataset, Split
     from capacity.models import MLP
     from capacity.training import Trainer
 
     names = tuple(str(k) for k in range(shape.classes))
     data = Dataset("bench", shape.classes, names, (), 1.0, Split(features, labels), None, "", {})
-    return Trainer(MLP(hidden=(shape.width,)), data, batch=shape.batch, lrs=[LR], seeds=[SEED], threads=1)
+    seeds = range(SEED, SEED + shape.replicas)
+    return Trainer(
+        MLP(hidden=(shape.width,)), data, batch=shape.batch, lrs=[LR] * shape.replicas, seeds=seeds, device=device,
+        threads=1,
+    )  # fmt: skip
 
 
-def _batches(batch: int, steps: int) -> NDArray[np.int64]:
+def _batches(shape: Shape, steps: int) -> NDArray[np.int32]:
     from capacity.engine.random import permutation
 
-    assert SAMPLES % batch == 0, "every batch is full"
-    epochs = -(-steps * batch // SAMPLES)
-    order = [permutation(SEED, epoch, SAMPLES, np.arange(SAMPLES)) for epoch in range(epochs)]
-    return np.concatenate(order).reshape(-1, batch)[:steps]
+    assert SAMPLES % shape.batch == 0, "every batch is full"
+    epochs, seeds = -(-steps * shape.batch // SAMPLES), range(SEED, SEED + shape.replicas)
+    order = [[permutation(seed, epoch, SAMPLES, np.arange(SAMPLES)) for epoch in range(epochs)] for seed in seeds]
+    return np.array(order, np.int32).reshape(shape.replicas, -1, shape.batch)[:, :steps]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 OURS, PYTORCH = "capacity", "PyTorch eager"
+PYTORCH_GRAPHS, JAX = "PyTorch compile + graphs", "JAX jit + scan"
 
-MODULES = {OURS: "capacity_cpu", PYTORCH: "torch_eager"}
+ON_CPU = {OURS: "capacity_cpu", PYTORCH: "torch_eager"}
+ON_GPU = {OURS: "capacity_cuda", PYTORCH: "torch_cuda_eager", PYTORCH_GRAPHS: "torch_cuda_graphs", JAX: "jax_scan"}
 """Name in results -> module."""

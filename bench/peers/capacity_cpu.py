@@ -14,7 +14,7 @@ class Peer:
     """Trains a workload; batches and initial weights come from the seed, as for any user."""
 
     def __init__(self, workload: Workload) -> None:
-        self._trainer = make_trainer(workload.shape, workload.features, workload.labels)
+        self._trainer = make_trainer(workload.shape, workload.features, workload.labels, "cpu")
         expected = np.concatenate([value.ravel() for value in workload.parameters.values()])
         assert np.array_equal(self._trainer.states()[0].parameters, expected), "the initial weights differ"
 

@@ -20,14 +20,14 @@ class Peer:
         hidden, softmax = nn.Linear(s.inputs, s.width), nn.Linear(s.width, s.classes)
         with torch.no_grad():
             for layer, name in ((hidden, "hidden1"), (softmax, "softmax")):
-                layer.weight.copy_(torch.from_numpy(workload.parameters[f"{name}/weight"].T))
-                layer.bias.copy_(torch.from_numpy(workload.parameters[f"{name}/bias"]))
+                layer.weight.copy_(torch.from_numpy(workload.parameters[f"{name}/weight"][0].T))
+                layer.bias.copy_(torch.from_numpy(workload.parameters[f"{name}/bias"][0]))
         self._model = nn.Sequential(hidden, nn.Sigmoid(), softmax)
         self._optimizer = torch.optim.SGD(self._model.parameters(), lr=LR)
         self._criterion = nn.CrossEntropyLoss()
         self._features = torch.from_numpy(workload.features)
         self._labels = torch.from_numpy(workload.labels).long()
-        self._batches = torch.from_numpy(workload.batches)
+        self._batches = torch.from_numpy(workload.batches[0])
         self._step = 0
 
     def run(self, steps: int) -> None:

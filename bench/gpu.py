@@ -1,0 +1,152 @@
+"""Time one SGD training step, batch gather included, on the GPU: capacity against PyTorch and JAX.
+
+usage: python bench/gpu.py [--quick] [--machine NAME] [--out FILE.json]
+
+Every peer that is installed trains the same networks from the same initial weights on the same batches in the same
+number of steps, in float32 without TF32, and their final losses are held against each other. Exit status 1 when these
+differ, 2 where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from machine import commit, describe_machine, slug
+from peers import JAX, ON_GPU, OURS, PYTORCH, PYTORCH_GRAPHS
+from rounds import time_peers
+from table import gpu_markdown, gpu_verdicts
+from workload import Shape, make_workload
+
+from capacity.engine.cuda.availability import why_not
+
+EXPECTED: dict[Shape, dict[str, float]] = {
+    # shape -> peer -> how many times faster we are to be, at least
+    Shape(1000, 1000, 1000, 128): {PYTORCH: 3.0, PYTORCH_GRAPHS: 1.0},
+    **{Shape(1000, H, 1000, 128): {PYTORCH_GRAPHS: 1.0} for H in (2000, 5000, 7000, 10000)},
+    Shape(1000, 15000, 1000, 128): {PYTORCH: 1.3, PYTORCH_GRAPHS: 1.0},
+    Shape(1000, 100, 1000, 128, replicas=32): {PYTORCH: 15.0},
+    **{Shape(1000, H, 1000, 128, replicas=32): {} for H in (200, 500, 1000)},
+}
+ROUNDS, QUICK_ROUNDS = 10, 2
+MOST_STEPS, MOST_STEPS_OF_MANY = 5000, 1000
+ROUND_SECONDS, ASSUMED_FLOP_PER_SECOND = 0.3, 4e13
+LOSS_TOLERANCE = 1e-3  # relative; float32 rounding differs between peers and grows over the steps
+CHECKS = {
+    "torch": "import sys, torch; sys.exit(not torch.cuda.is_available())",
+    "jax": "import sys, jax; sys.exit(jax.default_backend() != 'gpu')",
+}
+LIBRARIES = {PYTORCH: "torch", PYTORCH_GRAPHS: "torch", JAX: "jax"}
+
+
+def main() -> int:
+    """Run all cases, print the table, write the results."""
+    parser = argparse.ArgumentParser(description="Time one SGD training step on the GPU: capacity against its peers.")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds; writes a file only with --out")
+    parser.add_argument("--machine", help="the machine's name in the results (default: its GPU)")
+    parser.add_argument("--out", type=Path, help="results file (default: bench/results/gpu-MACHINE-DATE.json)")
+    options = parser.parse_args()
+    why = why_not()
+    if why is not None:
+        print(f"bench/gpu.py needs a GPU: {why.reason}; {why.remedy}.", file=sys.stderr)
+        return 2
+
+    names = [OURS, *(name for name, library in LIBRARIES.items() if _can_use(library))]
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    ceilings = json.loads(_output(sys.executable, str(Path(__file__).with_name("ceilings.py"))))
+    before = describe_gpu()
+    rows: list[dict[str, Any]] = []
+    peers: dict[str, dict[str, str]] = {}
+    for shape, expected in EXPECTED.items():
+        print(f"{shape} ...", file=sys.stderr, flush=True)
+        row, peers = run_case(shape, expected, QUICK_ROUNDS if options.quick else ROUNDS, names)
+        rows.append(row)
+    name = options.machine or before["name"]
+    results = {
+        "benchmark": "gpu", "date": today, "commit": commit(), "name": name, "machine": describe_machine(),
+        "gpu": before, "clocks_after": describe_gpu()["clocks"], "ceilings": ceilings, "peers": peers, "rows": rows,
+    }  # fmt: skip
+
+    print(f"{gpu_markdown(results)}\n\n{gpu_verdicts(results)}")
+    if options.out or not options.quick:
+        out = options.out or Path(__file__).parent / "results" / f"gpu-{slug(name)}-{today}.json"
+        out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        print(f"\nwritten to {out}")
+    for row in rows:
+        if not row["same_work"]:
+            print(f"{row['shape']}: the final losses differ: {row['losses']}", file=sys.stderr)
+    return 0 if all(row["same_work"] for row in rows) else 1
+
+
+def run_case(
+    shape: Shape, expected: dict[str, float], rounds: int, names: list[str]
+) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """Return one row of the results, and what each peer says of itself."""
+    steps = steps_of_a_round(shape)
+    workload = make_workload(shape, steps * (rounds + 1))
+    timed = time_peers(workload, rounds, {name: ON_GPU[name] for name in names}, one_core=False)
+    losses = {name: peer.loss for name, peer in timed.items()}
+    us = {name: peer.us_per_step for name, peer in timed.items()}
+    ours = us[OURS]["median"]
+    row = {
+        "shape": str(shape), "rounds": rounds, "steps_per_round": steps, "us_per_step": us, "losses": losses,
+        "same_work": all(math.isclose(loss, losses[OURS], rel_tol=LOSS_TOLERANCE) for loss in losses.values()),
+        "ratios": {name: round(us[name]["median"] / ours, 2) for name in names if name != OURS},
+        "expected": {name: ratio for name, ratio in expected.items() if name in us},
+        "flop_per_second": flop_of_a_step(shape) / ours * 1e6, "bytes_per_second": bytes_of_a_step(shape) / ours * 1e6,
+    }  # fmt: skip
+    return row, {name: peer.description for name, peer in timed.items()}
+
+
+def flop_of_a_step(shape: Shape) -> int:
+    """Return the arithmetic of the products: all of the softmax layer, no gradient of the inputs."""
+    s = shape
+    return s.replicas * s.batch * (4 * s.inputs * s.width + 6 * s.width * s.classes)
+
+
+def bytes_of_a_step(shape: Shape) -> int:
+    """Return the least traffic of float32 weights: read forward, read for the gradient of h, read and written once."""
+    return shape.replicas * 4 * (3 * shape.inputs * shape.width + 4 * shape.width * shape.classes)
+
+
+def steps_of_a_round(shape: Shape) -> int:
+    """Return how many steps make a round of about ROUND_SECONDS, and not too many for the peer with a host loop."""
+    steps = int(ROUND_SECONDS * ASSUMED_FLOP_PER_SECOND / flop_of_a_step(shape))
+    return max(100, min(steps, MOST_STEPS if shape.replicas == 1 else MOST_STEPS_OF_MANY))
+
+
+def describe_gpu() -> dict[str, str]:
+    """Return what nvidia-smi says of the first GPU that this process sees."""
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    fields = "name,driver_version,memory.total,power.limit,clocks.sm,clocks.max.sm,clocks.mem"
+    said = _output("nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader", "-i", first)
+    name, driver, memory, power, clock, most, memory_clock = (part.strip() for part in said.split(","))
+    clocks = f"{clock} of {most}, memory {memory_clock}"
+    return {"name": name, "driver": driver, "memory": memory, "power_limit": power, "clocks": clocks}
+
+
+def _can_use(library: str) -> bool:
+    """Whether a library is installed and finds the GPU, asked in a process of its own; says so where not."""
+    if importlib.util.find_spec(library) is None:
+        print(f"{library} is not installed, and left out.", file=sys.stderr)
+        return False
+    found = subprocess.run([sys.executable, "-c", CHECKS[library]], capture_output=True, check=False).returncode == 0
+    if not found:
+        print(f"{library} finds no GPU, and is left out.", file=sys.stderr)
+    return found
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())
