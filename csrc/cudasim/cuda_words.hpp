@@ -39,3 +39,5 @@ struct SharedArray {
 
 #define CUDASIM_KERNEL(stem, function) \
   extern "C" const cudasim::Kernel sim_kernel_##stem = {#stem, cudasim::Entry<function>::run, &cudasim_layout}
+
+#include "tensor_core.hpp"

@@ -36,11 +36,16 @@ def kernel_text(op: str, dtype: DTypeLike) -> str:
     It includes nothing. Of the files' own `#include` lines, those of our files are followed, wherever they stand; those
     of the standard library, which a compiler at run time does not have, are left out.
     """
-    files: dict[Path, None] = {}  # an ordered set
-    for name in ("device.cuh", f"{op}.cu"):
-        _add(FOLDER / "cuda" / name, files)
     banner = f"#define CAP_CUDA 1\n#define CAP_REAL {_REAL[np.dtype(dtype).name]}\n"
-    return banner + "".join(_plain(path) for path in files)
+    return banner + joined("cuda/device.cuh", f"cuda/{op}.cu")
+
+
+def joined(*names: str) -> str:
+    """Return files below FOLDER as one text, each after what it includes, every file once."""
+    files: dict[Path, None] = {}  # an ordered set
+    for name in names:
+        _add(FOLDER / name, files)
+    return "".join(_plain(path) for path in files)
 
 
 def _add(path: Path, files: dict[Path, None]) -> None:
