@@ -2,10 +2,14 @@
 
 CAPACITY_DEBUG=1 builds without optimisation, with assertions and with the address and undefined-behaviour sanitizers
 (run it through .ci/sanitize, which preloads their runtime).
+CAPACITY_CUDA=1 adds the products on tensor cores, capacity._cuda, which need nvcc.
 """
 
 import os
 import platform
+import shutil
+import subprocess
+import sysconfig
 from pathlib import Path
 
 import pybind11
@@ -41,11 +45,35 @@ KERNEL_SOURCES = sorted(
     str(path) for path in Path("csrc/cpu").glob("*.cpp") if str(path).replace(os.sep, "/") not in COMMON_SOURCES
 )
 
+CUDA = os.environ.get("CAPACITY_CUDA", "0") == "1"
+NVCC = shutil.which("nvcc") or shutil.which("nvcc", path=f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin")
+if CUDA and NVCC is None:
+    raise SystemExit(
+        "CAPACITY_CUDA=1 needs nvcc, which is neither on the PATH nor in CUDA_HOME/bin: install the CUDA toolkit or "
+        "unset CAPACITY_CUDA."
+    )
+CUDA_ARCHITECTURES = (80, 90, 100)  # Ampere, Hopper, Blackwell; what is newer compiles the last one's PTX
+
+
+def nvcc_command(ext, path):
+    """Return the command that compiles and links the extension into `path`, with the CUDA runtime inside."""
+    listed = subprocess.run([NVCC, "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout.split()
+    known = [a for a in CUDA_ARCHITECTURES if f"compute_{a}" in listed]
+    targets = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in known]
+    targets.append(f"-gencode=arch=compute_{known[-1]},code=compute_{known[-1]}")
+    includes = [f"-I{folder}" for folder in (*ext.include_dirs, sysconfig.get_path("include"))]
+    host = ["-Xcompiler", "-fPIC,-fvisibility=hidden,-Wall,-Wextra,-g0"]
+    return [NVCC, "-shared", "-std=c++17", "-O3", "-DCAP_CUDA=1", *host, *targets, *includes, *ext.sources, "-o", path]
+
 
 class BuildKernels(build_ext):
     """Compiles the kernels of every path into the extension."""
 
     def build_extension(self, ext):
+        if ext.name == "capacity._cuda":
+            path = self.get_ext_fullpath(ext.name)
+            self.mkpath(os.path.dirname(path))
+            return self.spawn(nvcc_command(ext, path))
         if ext.name == "capacity.engine._cpu":
             for path, flags in PATHS.items():
                 ext.extra_objects += self.compiler.compile(
@@ -56,7 +84,7 @@ class BuildKernels(build_ext):
                     extra_postargs=[*FLAGS, *flags],
                     depends=ext.depends,
                 )
-        super().build_extension(ext)
+        return super().build_extension(ext)
 
 
 extensions = [
@@ -76,6 +104,10 @@ extensions = [
         language_level=3,
     ),
 ]
+
+if CUDA:
+    sources = ["csrc/tensor/bindings.cpp", "csrc/tensor/launch.cu"]
+    extensions.append(Extension("capacity._cuda", sources, include_dirs=[pybind11.get_include()], language="c++"))
 
 # The text of the CUDA kernels is data of the package: capacity/engine/cuda/text.py looks for it there.
 TEXTS = {f"capacity._csrc.{folder}": f"csrc/{folder}" for folder in ("common", "cuda")}
