@@ -1,0 +1,29 @@
+"""Our kernels in the simulator: the same result in every order of threads and over any grid, and no races."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import cudasim_build
+from tests.cudasim_checks import TRAININGS, check_case, check_training, small_cases
+from tests.cudasim_races import races, sanitizer
+from tests.executors import OpCase
+
+pytestmark = pytest.mark.skipif(cudasim_build.compiler() is None, reason="no C++ compiler is installed")
+
+
+@pytest.mark.parametrize("case", small_cases(), ids=str)
+def test_op_in_any_order_of_threads_and_over_any_grid(case: OpCase) -> None:
+    check_case(case)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_training_in_any_order_of_threads_and_over_any_grid(name: str) -> None:
+    check_training(TRAININGS[name])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sanitizer() is None, reason="no thread sanitizer is installed")
+def test_kernels_have_no_races() -> None:
+    report = races("from tests.cudasim_checks import run_with_threads; run_with_threads()")
+    assert report is None, report
