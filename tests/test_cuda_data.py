@@ -38,9 +38,9 @@ def test_streamed_data_give_the_same_numbers(
     step_bytes = 2 * 16 * (6 * np.dtype(stored).itemsize + 4)
     monkeypatch.setattr(data, "WINDOW_BYTES", window_steps * step_bytes)
     resident, executor = train(run, free=1 << 40, first=first)
-    assert isinstance(executor._data, data.Resident)
+    assert isinstance(executor._data[-1], data.Resident)
     streamed, executor = train(run, free=0, first=first)
-    assert isinstance(executor._data, data.Streamed)
+    assert isinstance(executor._data[-1], data.Streamed)
     np.testing.assert_array_equal(streamed, resident)
 
 
@@ -66,7 +66,7 @@ def test_an_evaluation_is_streamed_once_for_all_replicas(monkeypatch: pytest.Mon
         executor.run(replicas, source, 0, 3)
         losses.append(replicas.statistics)
         if free == 0:
-            assert executor._data._windows[0].host_features.shape[0] == 1  # type: ignore[union-attr]
+            assert executor._data[-1]._windows[0].host_features.shape[0] == 1  # type: ignore[union-attr]
     np.testing.assert_array_equal(*losses)
 
 
@@ -79,6 +79,38 @@ def test_another_source_or_number_of_replicas_is_noticed() -> None:
     replicas = one.start("float64")
     executor.run(replicas, other, 0, 2)
     np.testing.assert_array_equal(replicas.parameters, train(one, free=1 << 40, steps=2)[0])
+
+
+def test_rows_are_sent_once_and_an_evaluation_reads_back_its_statistics_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training and evaluation share the rows, and an evaluation may go from split to split."""
+    backend, test = SimulatedBackend(), make_source(41, 6, 3, seed=1)
+    asked, got = [], []
+    empty, read = SimulatedBackend.empty, SimulatedBackend.read
+    monkeypatch.setattr(SimulatedBackend, "empty", lambda self, nbytes: (asked.append(nbytes), empty(self, nbytes))[1])
+    monkeypatch.setattr(SimulatedBackend, "read", lambda self, buffer, out: (got.append(out), read(self, buffer, out)))
+    training = CudaExecutor(RUN.program(), "float64", backend)
+    evaluation = CudaExecutor(compile_evaluation(RUN.model, 6, 3, (1,)), "float64", backend)
+    replicas = RUN.start("float64")
+    for epoch in range(2):
+        training.run(replicas, RUN.source, 5 * epoch, 5)
+        assert [id(out) for out in got][:1] == [id(replicas.parameters)]
+        for source in (RUN.source, test):
+            got.clear()
+            measured = replace(replicas, statistics=np.zeros((2, 2)))
+            evaluation.run(measured, source, 0, 1)
+            assert [id(out) for out in got] == [id(measured.statistics)]
+        got.clear()
+    assert asked.count(RUN.source.features.nbytes) == asked.count(test.features.nbytes) == 1
+
+
+def test_rows_make_room_for_others() -> None:
+    executor = CudaExecutor(RUN.program(), "float64", SimulatedBackend())
+    executor.run(RUN.start("float64"), RUN.source, 0, 1)
+    executor.backend.free_bytes = 0  # type: ignore[attr-defined]
+    other = make_source(50, 6, 3, seed=1)
+    executor.run(RUN.start("float64"), other, 0, 1)
+    (kept,) = executor._data
+    assert kept.holds(other, 2)
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 5])

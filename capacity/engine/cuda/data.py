@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,16 +34,26 @@ class Data(Protocol):
 
 def make_data(backend: Backend, program: Program, source: Source, replicas: int) -> Data:
     """Return the source's rows as they fit on the device: resident, in their stored type, or streamed."""
-    if source.features.nbytes + source.labels.nbytes + RESERVE_BYTES <= backend.free():
-        return Resident(backend, source)
-    return Streamed(backend, program, source, replicas)
+    key = id(backend), id(source.features), id(source.labels)
+    shared = _RESIDENT.get(key)
+    if shared is not None and shared.holds(source, replicas):
+        return shared
+    if not fits(backend, source):
+        return Streamed(backend, program, source, replicas)
+    _RESIDENT[key] = resident = Resident(backend, source)
+    return resident
+
+
+def fits(backend: Backend, source: Source) -> bool:
+    """Return whether there is room on the device for a source's rows as a whole."""
+    return source.features.nbytes + source.labels.nbytes + RESERVE_BYTES <= backend.free()
 
 
 class Resident:
-    """All rows lie on the device; their order is computed there."""
+    """All rows lie on the device; their order is computed there. Training and evaluation share them."""
 
     def __init__(self, backend: Backend, source: Source) -> None:
-        self._source = source
+        self._backend, self._source = backend, source
         self._features = uploaded(backend, np.ascontiguousarray(source.features))
         self._labels = uploaded(backend, np.ascontiguousarray(source.labels))
         self._addresses = backend.address(self._features), backend.address(self._labels)
@@ -60,6 +71,10 @@ class Resident:
     def feed(self, step: Step, seeds: NDArray[np.uint64], first_step: int, steps: int) -> None:
         """Enqueue the steps."""
         step.replay(steps)
+
+
+_RESIDENT: WeakValueDictionary[tuple[int, int, int], Resident] = WeakValueDictionary()
+"""By backend, features and labels, all of which a Resident keeps alive: no other can have got their ids."""
 
 
 class Streamed:

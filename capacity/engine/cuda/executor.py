@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.engine.cuda.backend import Arena, Backend
-from capacity.engine.cuda.data import Data, make_data, uploaded
+from capacity.engine.cuda.data import Data, fits, make_data, uploaded
 from capacity.engine.cuda.recording import CALL, MACHINE, REPLICA, record
 from capacity.engine.executor import Replicas, Source, element_type
-from capacity.engine.program import ARENAS, Program
+from capacity.engine.program import ARENAS, BoundCall, Program
 
 _OWNED = ("parameters", "optimizer")
-"""Arenas that the caller owns: copied in when a run begins and out when it ends. The others never leave the device."""
+"""Arenas that the caller owns: copied in when a run begins, and out when it ends. The others never leave the device."""
 
 
 class CudaExecutor:
@@ -24,17 +24,14 @@ class CudaExecutor:
         self.program, self.precision, self.backend = program, precision, backend
         self.dtype = element_type(precision)
         self._session: Session | None = None
-        self._data: Data | None = None
+        self._data: list[Data] = []
 
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
         if len(source.labels) == 0:
             return
         session = self.session(*replicas.statistics.shape)
-        if self._data is None or not self._data.holds(source, session.count):
-            self._data = None  # its memory is free before more is asked for
-            self._data = make_data(self.backend, self.program, source, session.count)
-        session.run(replicas, source, self._data, first_step, steps)
+        session.run(replicas, source, self._rows(source, session.count), first_step, steps)
 
     def session(self, replicas: int, statistics: int) -> Session:
         """Return the memory and the recorded step for so many replicas, each with so many statistics."""
@@ -43,6 +40,16 @@ class CudaExecutor:
             self._session = Session(self.program, self.precision, self.backend, replicas, statistics)
         return self._session
 
+    def _rows(self, source: Source, replicas: int) -> Data:
+        """Return a source's rows on the device; those of others stay beside them, as long as there is room."""
+        for data in self._data:
+            if data.holds(source, replicas):
+                return data
+        if not fits(self.backend, source):
+            self._data.clear()
+        self._data.append(make_data(self.backend, self.program, source, replicas))
+        return self._data[-1]
+
 
 class Session:
     """Memory for a number of replicas, and the step recorded in it."""
@@ -50,6 +57,8 @@ class Session:
     def __init__(self, program: Program, precision: str, backend: Backend, count: int, statistics: int) -> None:
         self.count, self.statistics_size = count, statistics
         self._program, self._backend = program, backend
+        calls = (*program.body, *program.update)
+        self._written = [name for name in _OWNED if any(_writes(call, name) for call in calls)]
         dtype = element_type(precision)
         self.arenas = {
             name: Arena(backend.empty(max(1, count * size * _itemsize(name, dtype))), size)
@@ -63,7 +72,7 @@ class Session:
         self._step = backend.prepare(dtype, recording, count, self._machine, self._calls, self.arenas)
 
     def run(self, replicas: Replicas, source: Source, data: Data, first_step: int, steps: int) -> None:
-        """Copy in what the caller owns, run the steps, copy it out."""
+        """Copy in what the caller owns, run the steps, copy out what the program changes of it."""
         backend = self._backend
         for name in _OWNED:
             backend.write(self.arenas[name].buffer, getattr(replicas, name))
@@ -73,7 +82,7 @@ class Session:
         data.describe(machine)
         backend.write(self._machine, machine)
         data.feed(self._step, replicas.seeds, first_step, steps)
-        for name in _OWNED:
+        for name in self._written:
             backend.read(self.arenas[name].buffer, getattr(replicas, name))
         backend.read(self._statistics, replicas.statistics)
 
@@ -100,6 +109,11 @@ def bytes_needed(program: Program, dtype: np.dtype[Any], replicas: int) -> int:
     return (
         replicas * (arenas + 8 * len(program.statistics) + REPLICA.itemsize) + MACHINE.itemsize + calls * CALL.itemsize
     )
+
+
+def _writes(call: BoundCall, arena: str) -> bool:
+    """Return whether a call writes to an arena; outputs are its first operands, and no op has more than two."""
+    return any(o is not None and o.arena == arena for o in call.operands[:2])
 
 
 def _itemsize(arena: str, dtype: np.dtype[Any]) -> int:
