@@ -148,8 +148,10 @@ class Trainer:
         # An evaluation has no optimizer: its program's arena for that is empty, whatever training keeps in it.
         replicas = replace(self._replicas, optimizer=self._replicas.optimizer[:, :0].copy())
         steps = steps_per_epoch(self._evaluation, samples)
-        for first in range(0, steps, EVALUATION_RUN):
-            self._evaluate.run(replicas, self._source(part), first, min(EVALUATION_RUN, steps - first))
+        # On a GPU every run copies the parameters there; and its steps, launched from Python, can be interrupted.
+        run = steps if self.device == "cuda" else EVALUATION_RUN
+        for first in range(0, steps, run):
+            self._evaluate.run(replicas, self._source(part), first, min(run, steps - first))
         statistics[~self.active] = np.nan
         named = dict(zip(self._evaluation.statistics, (statistics / samples).T, strict=True))
         return Metrics(named["loss"], named["top1"], named.get("top5", np.full(self.replicas, np.nan)))
