@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.cuda import availability, driver
+from capacity.engine.cuda import availability, driver, tensor_product
 from capacity.engine.cuda.backend import Arena, Buffer, Mark
 from capacity.engine.cuda.cublas import WORKSPACE_BYTES, Cublas
 from capacity.engine.cuda.errors import CudaError, FullError
 from capacity.engine.cuda.recording import Launch, Matrix, Product, Recording
+from capacity.engine.cuda.tensor_product import Fused, Item
 from capacity.engine.cuda.text import OPTIONS, kernel_text
 
 _GIB = 2**30
@@ -124,23 +125,27 @@ class CupyBackend:
         arenas: Mapping[str, Arena],
     ) -> GraphStep:
         """Compile the kernels of a recording and capture the step as a CUDA graph."""
+        items = tensor_product.chosen(recording.items)
+        places = {name: (self.address(arena.buffer), arena.stride) for name, arena in arenas.items()}
         with self._refusals():
-            names = {item.kernel for item in recording.items if isinstance(item, Launch)}
+            names = {item.kernel for item in items if isinstance(item, Launch)}
             kernels = {name: _compiled(self._cupy, name, dtype.name) for name in names}
 
-            def enqueue(items: Iterable[Launch | Product]) -> None:
+            def enqueue(items: Iterable[Item]) -> None:
                 for item in items:
                     if isinstance(item, Launch):
                         arguments = machine.ptr, calls.ptr, np.int32(item.call), np.int32(item.micro)
                         kernels[item.kernel](item.grid, (item.block,), arguments)
+                    elif isinstance(item, Fused):
+                        tensor_product.enqueue(item, recording.calls, places, replicas, self._stream.ptr)
                     else:
                         self._product(item, dtype.itemsize, arenas, replicas)
 
             with self._stream:
-                # cuBLAS chooses and loads its kernels at the first call, which it may not do while being captured.
-                enqueue(item for item in recording.items if isinstance(item, Product))
+                # Kernels of products are chosen and loaded at the first call, which may not be while being captured.
+                enqueue(item for item in items if not isinstance(item, Launch))
                 self._stream.synchronize()
-                graph = self._captured(lambda: enqueue(recording.items))
+                graph = self._captured(lambda: enqueue(items))
                 graph.upload(self._stream)
         return GraphStep(graph, self._stream, (machine, calls, dict(arenas), kernels))
 
