@@ -152,6 +152,7 @@ def test_every_option_reaches_the_settings(run: Run, monkeypatch: pytest.MonkeyP
         "device": "cpu",
         "workers": 2,
         "threads": 3,
+        "replicas": 4,
         "out": "somewhere",
     }
     assert [*values] == [name for name in SweepConfig.model_fields if name != "data"]

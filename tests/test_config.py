@@ -63,9 +63,10 @@ def test_every_field_says_what_it_is() -> None:
         ),
         ({"optimizer": "momentum", "momentum": 1}, "momentum must be a number above 0 and below 1, got 1."),
         ({"weight_decay": -0.1}, "weight_decay must be a finite number of at least 0, got -0.1."),
-        ({"precision": 32}, "precision must be one of float32, float64, got 32."),
+        ({"precision": 32}, "precision must be one of float32, float64, tf32, bf16, got 32."),
         ({"data": ""}, "data must be the name of a built-in data set or a file, got ''."),
         ({"threads": 0}, "threads must be a whole number of at least 1, got 0."),
+        ({"replicas": 0}, "replicas must be a whole number of at least 1, got 0."),
         ({"out": 3}, "out must be a folder, got 3."),
     ],
 )
@@ -94,7 +95,7 @@ def test_lists_are_sorted_and_numpy_and_single_values_are_taken() -> None:
 
 
 def test_how_to_run_and_an_unused_momentum_are_no_part_of_the_identity() -> None:
-    assert not {"device", "workers", "threads", "out", "momentum"} & set(SweepConfig().identity())
+    assert not {"device", "workers", "threads", "replicas", "out", "momentum"} & set(SweepConfig().identity())
     assert SweepConfig(optimizer="momentum").identity()["momentum"] == 0.9
 
 
@@ -104,6 +105,8 @@ def test_a_toml_file_gives_the_same_as_keyword_arguments(tmp_path: Path) -> None
     expected = SweepConfig(widths=(16, 32), lrs=0.1, optimizer="momentum", momentum=0.5, epochs=7)
     assert load_config(file) == expected
     assert load_config(file, epochs=9).epochs == 9
+    file.write_text("workers = 2\nthreads = 3\nreplicas = 4\n")
+    assert load_config(file) == SweepConfig(workers=2, threads=3, replicas=4)
 
 
 def test_relative_paths_in_a_toml_file_start_at_the_file(tmp_path: Path) -> None:

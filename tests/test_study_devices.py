@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 
 import capacity
+from capacity.errors import DeviceError, InputError
 from capacity.experiments import Interrupted, Snapshot, Study, slices
+from tests import fake_cuda
 from tests.study_cases import SETTINGS, assert_whole, tiny_data, trial_file
 
 
@@ -23,6 +28,13 @@ def data(tmp_path: Path) -> Path:
 def one_step_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices, "SHORT_RUN_SECONDS", 1e-9)
     monkeypatch.setattr("capacity.experiments.progress.QUIET_SECONDS", 0.0)
+
+
+@contextmanager
+def gpu(folder: Path) -> Iterator[None]:
+    """Let a GPU be there for a while."""
+    with TemporaryDirectory(dir=folder) as packages, fake_cuda.gpu(Path(packages)):
+        yield
 
 
 class Stop:
@@ -132,7 +144,9 @@ def test_a_float32_study_goes_through_the_reference_and_back(tmp_path: Path, dat
     capacity.resume(study.path, device="cpu", threads=1)
 
     assert_whole(study)
-    assert_close(study, capacity.sweep(data, out=tmp_path / "unbroken", optimizer="momentum", **SETTINGS), 1e-4)
+    assert_close(
+        study, capacity.sweep(data, out=tmp_path / "unbroken", device="cpu", optimizer="momentum", **SETTINGS), 1e-4
+    )
     for row in study.rows():
         assert dtypes(study, row["key"]) == {np.dtype("float32")}
         assert (row["precision"], row["device"]) == ("float32", "cpu")
@@ -145,7 +159,7 @@ def test_a_float32_study_goes_through_the_reference_and_back(tmp_path: Path, dat
 
 
 def test_stopping_and_going_on_within_a_process_and_a_device_is_one_part(tmp_path: Path, data: Path) -> None:
-    study = begin(data, tmp_path / "study", 6)
+    study = begin(data, tmp_path / "study", 6, device="cpu")
     capacity.resume(study.path, threads=1)
     for row in study.rows():
         assert parts(study, row["key"]) == [("cpu", "float32", 0)]
@@ -158,3 +172,69 @@ def test_auto_goes_on_with_the_device_the_study_was_begun_on(tmp_path: Path, dat
     assert {row["device"] for row in study.rows() if row["state"] == "running"} == {"cpu"}
     capacity.resume(study.path)
     assert {row["device"] for row in study.rows()} == {"reference"}
+
+
+def test_precisions_of_tensor_cores_are_refused_before_anything_is_written(tmp_path: Path, data: Path) -> None:
+    for device in ("cpu", "reference"):
+        with pytest.raises(InputError, match=f"offered by device 'cuda' only, got device '{device}'"):
+            capacity.sweep(data, out=tmp_path / "study", device=device, precision="bf16", **SETTINGS)
+    assert not (tmp_path / "study").exists()
+
+
+class TestOnAGpu:
+    pytestmark = fake_cuda.possible
+
+    @pytest.mark.parametrize("precision", ["float32", "float64"])
+    def test_a_study_goes_to_a_gpu_and_back(self, tmp_path: Path, data: Path, precision: str) -> None:
+        settings = {"precision": precision, "optimizer": "momentum"}
+        study = begin(data, tmp_path / "study", 4, device="cpu", **settings)
+        there = steps_of_running(study)
+        with gpu(tmp_path), pytest.raises(Interrupted):
+            capacity.resume(study.path, device="cuda", progress=Stop(5))
+        back = steps_of_running(study)
+        assert {row["device"] for row in study.rows() if row["state"] == "running"} == {"cuda"}
+        capacity.resume(study.path, threads=1)
+
+        assert_whole(study)
+        tolerance = 1e-10 if precision == "float64" else 1e-4
+        assert_close(study, capacity.sweep(data, out=tmp_path / "unbroken", **(SETTINGS | settings)), tolerance)
+        for row in study.rows():
+            if row["width"] == 2:
+                assert parts(study, row["key"]) == [
+                    ("cpu", precision, 0),
+                    ("cuda", precision, there),
+                    ("cpu", precision, back),
+                ]
+
+    def test_a_study_begun_on_a_gpu_is_told_where_to_go_on_without_it(self, tmp_path: Path, data: Path) -> None:
+        with gpu(tmp_path):
+            study = begin(data, tmp_path / "study", 4, device="auto")
+            assert study.facts["device"] == "cuda"
+        with pytest.raises(DeviceError, match=r"device 'cuda' cannot be used: .*, or use device 'cpu'"):
+            capacity.resume(study.path)
+        capacity.resume(study.path, device="cpu", threads=1)
+        assert_close(study, capacity.sweep(data, out=tmp_path / "unbroken", **SETTINGS), 1e-4)
+
+    @pytest.mark.parametrize("precision", ["tf32", "bf16"])
+    def test_precisions_of_tensor_cores_are_named_and_stay_on_the_gpu(
+        self, tmp_path: Path, data: Path, precision: str
+    ) -> None:
+        with gpu(tmp_path):
+            study = begin(data, tmp_path / "study", 4, precision=precision)
+        before = study.rows()
+        refusal = f"precision '{precision}' is offered by device 'cuda' only, got device 'cpu'; use that device, or"
+        with pytest.raises(InputError, match=refusal):
+            capacity.resume(study.path, device="cpu")
+        assert study.rows() == before
+        with gpu(tmp_path):
+            capacity.resume(study.path)
+        exact = capacity.sweep(data, out=tmp_path / "exact", **SETTINGS)
+        for row, other in zip(study.rows(), exact.rows(), strict=True):
+            assert parts(study, row["key"]) == [("cuda", precision, 0)]
+            assert dtypes(study, row["key"]) == {np.dtype("float32")}
+            assert (row["precision"], row["state"]) == (precision, "done")
+            assert row["key"] != other["key"]
+            assert row["train_loss"] != other["train_loss"]
+            assert row["train_loss"] == pytest.approx(other["train_loss"], rel=0.02)
+        finished = study.rows()
+        assert capacity.resume(study.path).rows() == finished  # nothing is left to train, so no GPU is asked for

@@ -18,7 +18,7 @@ import pytest
 import capacity
 from capacity.errors import InputError, StudyError
 from capacity.experiments import Interrupted, Snapshot, SweepConfig, driver, launchers, slices
-from capacity.experiments.groups import GROUP_PARAMETERS, make_groups
+from capacity.experiments.groups import make_groups
 from capacity.experiments.progress import EXAMPLE_COST, Meter
 from capacity.experiments.trial import TrialConfig, trials_of
 from tests.study_cases import SETTINGS, assert_same_numbers, assert_whole, tiny_data, trial_file
@@ -328,26 +328,27 @@ def test_what_was_there_before_says_nothing_about_the_rate(monkeypatch: pytest.M
 def test_groups_are_of_one_shape_equally_far_the_most_work_first() -> None:
     trials = trials_of(SweepConfig(widths=(1, 3), lrs=(0.1, 0.2), seeds=3), "digest")
     sizes = {trial: 100 * trial.width for trial in trials}
-    groups = make_groups(dict.fromkeys(trials, (0, 0)), sizes, workers=1)
+    groups = make_groups(dict.fromkeys(trials, (0, 0)), sizes, workers=1, limit=lambda _: 100)
     assert [(g.trials[0].width, len(g.trials)) for g in groups] == [(3, 6), (1, 6)]
     for further in [(5, 0), (0, 1)]:
         reached = {trial: (further if trial.seed == 0 else (0, 0)) for trial in trials}
-        groups = make_groups(reached, sizes, workers=1)
+        groups = make_groups(reached, sizes, workers=1, limit=lambda _: 100)
         assert [(g.trials[0].width, len(g.trials)) for g in groups] == [(3, 4), (3, 2), (1, 4), (1, 2)]
         assert all(len({(t.shape, reached[t]) for t in group.trials}) == 1 for group in groups)
 
 
-def test_groups_are_divided_over_workers_and_kept_within_memory() -> None:
+def test_groups_are_divided_over_workers_and_kept_within_the_limit() -> None:
     trials = trials_of(SweepConfig(widths=2, lrs=(0.1, 0.2), seeds=5), "digest")
-    reached = dict.fromkeys(trials, (0, 0))
+    reached, sizes = dict.fromkeys(trials, (0, 0)), dict.fromkeys(trials, 100)
 
-    def counts(size: int, workers: int) -> list[int]:
-        return [len(group.trials) for group in make_groups(reached, dict.fromkeys(trials, size), workers)]
+    def counts(limit: int, workers: int) -> list[int]:
+        return [len(group.trials) for group in make_groups(reached, sizes, workers, lambda _: limit)]
 
     assert counts(100, 1) == [10]
     assert counts(100, 4) == [3, 3, 3, 1]
-    assert counts(GROUP_PARAMETERS // 4, 1) == [4, 4, 2]
-    assert counts(GROUP_PARAMETERS * 2, 1) == [1] * 10
+    assert counts(4, 1) == [4, 4, 2]
+    assert counts(2, 4) == [2] * 5
+    assert counts(1, 1) == [1] * 10
 
 
 def test_bad_data_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:

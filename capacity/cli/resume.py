@@ -12,7 +12,7 @@ from capacity.cli.running import output_options, run_and_show
 
 @click.command()
 @click.argument("study")
-@settings(("device", "workers", "threads"))
+@settings(("device", "workers", "threads", "replicas"))
 @output_options
 def resume(study: str, *, quiet: bool, as_json: bool, **options: Any) -> None:
     """Go on with a study that was stopped.

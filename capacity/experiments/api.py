@@ -34,6 +34,7 @@ def sweep(
     device: str = "auto",
     workers: int = 1,
     threads: int | None = None,
+    replicas: int | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
@@ -65,7 +66,8 @@ def sweep(
         See :class:`capacity.MLP`.
     metric : {'top1', 'top5'}
         The training error that selects the learning rate and is drawn.
-    precision : {'float32', 'float64'}
+    precision : {'float32', 'float64', 'tf32', 'bf16'}
+        'tf32' and 'bf16' are offered by device 'cuda': products round their factors, and all else is float32.
     device : str
         'auto' is, for a study that exists, the device it was begun on.
     workers : int
@@ -73,6 +75,9 @@ def sweep(
         ``if __name__ == "__main__":`` in a script. With an `executor`, how many groups of trials it gets at a time.
     threads : int or None
         CPU threads, shared among the workers; None is all cores. With an `executor`, threads of each group.
+    replicas : int or None
+        Most trials of a network trained together, which changes no number but those of time; None is as many as fit
+        into memory.
     out : str, Path or None
         The study folder; None is studies/sweep-DATA-HASH in the current folder.
     progress : callable or None
@@ -112,6 +117,7 @@ def sweep(
         device=device,
         workers=workers,
         threads=threads,
+        replicas=replicas,
         out=out,
     )
     return run_sweep(config, progress=progress, executor=executor)
@@ -123,6 +129,7 @@ def resume(
     device: str = "auto",
     workers: int = 1,
     threads: int | None = None,
+    replicas: int | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> Study:
@@ -141,8 +148,8 @@ def resume(
             f"the data of the study '{path}' cannot be used ({str(error).rstrip('.')}); put the file back, or name its "
             f"new place as data in '{Path(path, SETTINGS)}'."
         ) from error
-    fields = settings.model_dump() | {"device": device, "workers": workers, "threads": threads}
-    return run_sweep(SweepConfig(**fields), progress=progress, executor=executor)
+    how = {"device": device, "workers": workers, "threads": threads, "replicas": replicas}
+    return run_sweep(SweepConfig(**settings.model_dump() | how), progress=progress, executor=executor)
 
 
 def _source(data: str | Path | Dataset) -> str | Path:

@@ -21,9 +21,9 @@ OptimizerName = Literal["sgd", "momentum"]
 ActivationName = Literal["sigmoid", "tanh", "relu", "leaky_relu", "gelu", "identity"]
 InitName = Literal["glorot_uniform", "zeros"]
 MetricName = Literal["top1", "top5"]
-PrecisionName = Literal["float32", "float64"]
+PrecisionName = Literal["float32", "float64", "tf32", "bf16"]
 
-RUN_FIELDS = ("device", "workers", "threads", "out")
+RUN_FIELDS = ("device", "workers", "threads", "replicas", "out")
 """Fields that say how to run and where to write; they are no part of a study's identity."""
 
 _COUNT = checks.whole("a whole number of at least 1")
@@ -43,7 +43,7 @@ _Momentum = Annotated[float, BeforeValidator(checks.real("a number above 0 and b
 _Decay = Annotated[float, BeforeValidator(checks.real("a finite number of at least 0", lambda x: x >= 0))]
 _Source = Annotated[str, BeforeValidator(checks.text("the name of a built-in data set or a file"))]
 _Folder = Annotated[str | None, BeforeValidator(checks.optional(checks.text("a folder")))]
-_Threads = Annotated[int | None, BeforeValidator(checks.optional(_COUNT))]
+_MaybeCount = Annotated[int | None, BeforeValidator(checks.optional(_COUNT))]
 
 
 class SweepConfig(BaseModel):
@@ -82,11 +82,16 @@ class SweepConfig(BaseModel):
     metric: Annotated[MetricName, _choice(MetricName)] = Field(
         "top1", description="training error that selects the learning rate and is drawn"
     )
-    precision: Annotated[PrecisionName, _choice(PrecisionName)] = Field("float32", description="floating-point type")
+    precision: Annotated[PrecisionName, _choice(PrecisionName)] = Field(
+        "float32", description="floating-point type; tf32 and bf16 are of products on device cuda, all else float32"
+    )
 
     device: _Source = Field("auto", description="device to train on")
     workers: _Count = Field(1, description="local processes; 1 trains in this process")
-    threads: _Threads = Field(None, description="CPU threads, shared among the workers; all cores when not given")
+    threads: _MaybeCount = Field(None, description="CPU threads, shared among the workers; all cores when not given")
+    replicas: _MaybeCount = Field(
+        None, description="most trials of a network trained together; as many as fit into memory when not given"
+    )
     out: _Folder = Field(None, description="study folder; studies/sweep-DATA-HASH when not given")
 
     def __init__(self, **values: Any) -> None:

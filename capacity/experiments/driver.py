@@ -17,6 +17,7 @@ from capacity.experiments.groups import Group, make_groups
 from capacity.experiments.interrupt import Interrupted, Interrupts
 from capacity.experiments.launchers import Launcher
 from capacity.experiments.progress import Meter, Progress
+from capacity.experiments.sizing import Limit
 from capacity.experiments.slices import Slice, SliceResult, open_data, resumable
 from capacity.experiments.study import TRIALS
 from capacity.experiments.trial import TrialConfig
@@ -52,6 +53,8 @@ class Driver:
         Resolved.
     launcher : Launcher
         Closed at the end.
+    limit : callable
+        Most trials of a network that are trained together.
     progress : callable or None
     """
 
@@ -66,10 +69,12 @@ class Driver:
         samples: int,
         device: str,
         launcher: Launcher,
+        limit: Limit,
         progress: Progress | None,
     ) -> None:
         self._folder, self._token, self._database, self._sizes = folder, token, database, sizes
-        self._data, self._samples, self._device, self._launcher = data, samples, device, launcher
+        self._data, self._samples, self._device = data, samples, device
+        self._launcher, self._limit = launcher, limit
         self._meter = Meter(folder, device, sizes, samples, progress)
         self._interrupts = Interrupts()
         self._queue: deque[Group] = deque()
@@ -144,7 +149,7 @@ class Driver:
                 reached[trial] = (record.step, record.measured)
         self._database.reset(unknown)
         self._database.record(rows)
-        return make_groups(reached, self._sizes, self._launcher.at_once)
+        return make_groups(reached, self._sizes, self._launcher.at_once, self._limit)
 
     def _launch(self, group: Group) -> None:
         order = Slice(

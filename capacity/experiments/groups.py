@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from capacity.experiments.sizing import Limit
 from capacity.experiments.trial import TrialConfig
-
-GROUP_PARAMETERS = 2**27
-"""Most parameters of a group, all replicas together (512 MiB of float32); one trial may be larger."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Group:
 
 
 def make_groups(
-    reached: dict[TrialConfig, tuple[int, int]], sizes: dict[TrialConfig, int], workers: int
+    reached: dict[TrialConfig, tuple[int, int]], sizes: dict[TrialConfig, int], workers: int, limit: Limit
 ) -> list[Group]:
     """Put trials into groups of one shape that are equally far, the most work first.
 
@@ -48,12 +46,14 @@ def make_groups(
     workers : int
         How many groups run at a time. The trials of a shape are divided over that many groups, since the largest
         shape alone often is half of the work.
+    limit : callable
+        Most trials of a group, for a trial in it.
     """
     alike: dict[object, list[TrialConfig]] = {}
     for trial, point in reached.items():
         alike.setdefault((trial.shape, point), []).append(trial)
     groups = []
     for members in alike.values():
-        most = min(math.ceil(len(members) / workers), max(1, GROUP_PARAMETERS // sizes[members[0]]))
+        most = min(math.ceil(len(members) / workers), limit(members[0]))
         groups += [Group(tuple(members[i : i + most])) for i in range(0, len(members), most)]
     return sorted(groups, key=lambda group: -sum(sizes[trial] for trial in group.trials))

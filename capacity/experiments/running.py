@@ -11,7 +11,7 @@ from typing import Any
 
 import capacity
 from capacity.data import Dataset, open_dataset
-from capacity.engine.devices import resolve_device
+from capacity.engine.devices import resolve_device, resolve_precision
 from capacity.engine.program import compile_training
 from capacity.errors import InputError, StudyError
 from capacity.experiments import store
@@ -21,6 +21,7 @@ from capacity.experiments.launchers import make_launcher
 from capacity.experiments.lock import Owner, await_writers, study_lock
 from capacity.experiments.progress import Progress
 from capacity.experiments.provenance import now
+from capacity.experiments.sizing import group_limit
 from capacity.experiments.study import (
     SETTINGS,
     TRIALS,
@@ -42,12 +43,13 @@ def run_sweep(config: SweepConfig, *, progress: Progress | None = None, executor
     """
     dataset = open_dataset(config.data)
     _check_against(config, dataset)
-    resolve_device(config.device)
+    resolve_device(config.device)  # a name that is none is refused even where nothing is left to train
     path = Path(config.out) if config.out is not None else default_folder(config, dataset)
     trials = trials_of(config, dataset.digest)
     with disk_refusals(f"write the study '{path}'", f"see to that, then go on with 'capacity resume {path}'"):
         check_same_study(path, config, dataset)
         if not _is_finished(path, trials):
+            resolve_precision(_device(path, config), config.precision)
             with _claim(path, config, dataset) as owner:
                 await_writers(path)
                 remove_leftovers(path)
@@ -68,7 +70,8 @@ def _run_locked(
     sizes = _sizes(trials, dataset)
     with closing(store.Store(path)) as database:
         database.create(_facts(config, dataset), sizes.items())
-        begun_on = store.read_facts(path)["device"]
+        device = _device(path, config)
+        launcher = make_launcher(executor, config.workers, config.threads)
         Driver(
             path,
             owner.token,
@@ -76,10 +79,17 @@ def _run_locked(
             sizes,
             data=source_of(dataset),
             samples=len(dataset.train.labels),
-            device=resolve_device(begun_on if config.device == "auto" else config.device),
-            launcher=make_launcher(executor, config.workers, config.threads),
+            device=device,
+            launcher=launcher,
+            limit=group_limit(config.replicas, device, launcher.at_once, dataset, sizes),
             progress=progress,
         ).run()
+
+
+def _device(path: Path, config: SweepConfig) -> str:
+    """Return the device to train on; 'auto' is the one on which the study was begun."""
+    begun = store.read_facts(path) if (path / store.FILE).exists() else {}
+    return resolve_device(begun.get("device", "auto") if config.device == "auto" else config.device)
 
 
 def _check_against(config: SweepConfig, dataset: Dataset) -> None:

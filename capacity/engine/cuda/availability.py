@@ -47,6 +47,12 @@ def load_cupy() -> Any:
     return found
 
 
+def free_bytes() -> int:
+    """Return how much memory of the GPU in use is free."""
+    free, _ = load_cupy().cuda.runtime.memGetInfo()
+    return int(free)
+
+
 def describe() -> dict[str, str]:
     """Return GPU, driver and CuPy in use, for provenance."""
     cupy, gpu = load_cupy(), driver.gpus()[0]

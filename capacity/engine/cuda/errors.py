@@ -18,6 +18,10 @@ class CudaError(DeviceError):
         super().__init__(f"device 'cuda' cannot be used: {reason}; {remedy}, or use device 'cpu'.")
         self.reason, self.remedy = reason, remedy
 
+    def __reduce__(self) -> tuple[type[CudaError], tuple[str, str]]:
+        """Let a worker process hand it to its parent: an exception is made again from its arguments, not its text."""
+        return type(self), (self.reason, self.remedy)
+
 
 class FullError(CudaError):
     """The GPU has less free memory than is needed."""
