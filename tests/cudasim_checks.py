@@ -107,7 +107,7 @@ class Training:
 _PLAIN = Run(MLP((9, 4)), make_source(70, 6, 7), classes=7, seeds=(3, 1, 4), lrs=(0.5, 0.1, 0.2))
 TRAININGS = {
     "plain": Training(_PLAIN, 4),
-    "momentum": Training(replace(_PLAIN, optimizer=SGD(0.5, 1e-3)), 4),
+    "momentum": Training(replace(_PLAIN, source=make_source(70, 6, 7, stored="float32"), optimizer=SGD(0.5, 1e-3)), 4),
     "unfused": Training(replace(_PLAIN, model=MLP((9, 4), activation="gelu"), fused=False), 4),
     "accumulated": Training(replace(_PLAIN, source=make_source(700, 6, 7), batch=600), 2),
 }

@@ -1,0 +1,129 @@
+"""Plants classic faults into copies of the CUDA kernels and shows that the tests catch every one.
+
+`python -m tests.mutations` prints what caught each fault, and fails if one was not caught.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from capacity.engine.cuda.text import kernel_text
+from tests.cudasim_backend import Texts
+from tests.cudasim_checks import TRAININGS, check_case, check_training, small_cases
+from tests.cudasim_races import races
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault: what it is, and what is changed how in the text of which kernel, or of all kernels (a shared header)."""
+
+    name: str
+    kernel: str | None
+    before: str
+    after: str
+
+    def plant(self, op: str, dtype: np.dtype[Any]) -> str:
+        """Return the text of a kernel, with the fault if it belongs there."""
+        text = kernel_text(op, dtype)
+        if self.kernel not in (None, op):
+            return text
+        start = text.index(f"csrc/cuda/{op}.cu") if self.kernel else 0
+        times = text.count(self.before, start)
+        if times != 1:
+            raise ValueError(
+                f"{self.name}: '{self.before}' is {times} times in {op}; bring tests/mutations.py up to date"
+            )
+        return text[:start] + text[start:].replace(self.before, self.after)
+
+
+_LANES = "for (int64_t j = lane(); j < K; j += kWarp) {"
+_WHOLE_WARPS = "for (int64_t j = lane(); j < K / kWarp * kWarp; j += kWarp) {"
+
+FAULTS = (
+    # Barriers and warps
+    Fault("missing barrier after a write", "gather", "__syncthreads();\n    const", "const"),
+    Fault("missing barrier before the next round", "gather", "__syncthreads();  // shared_row", "// shared_row"),
+    Fault("barrier that not all threads reach", "gather", "__syncthreads();\n    const",
+          "if (threadIdx.x < D) { __syncthreads(); }\n    const"),
+    Fault("every thread writes a shared value", "gather", "if (threadIdx.x == 0) {", "{"),
+    Fault("every thread writes its replica's order", "begin_step", "if (first_index() != 0) return;", ""),
+    Fault("lanes without work leave before a shuffle", "softmax_xent", "real max =",
+          "if (lane() >= K) return;\n    real max ="),
+    Fault("half a warp reduced", None, "mask = kWarp / 2; mask > 0; mask /= 2) value +=",
+          "mask = kWarp / 4; mask > 0; mask /= 2) value +="),
+    Fault("a lane's sum taken for the warp's", "softmax_xent", "sum = warp_sum(sum);", ""),
+    Fault("every lane adds the warp's sum", "tally", "if (lane() == 0) m->", "m->"),
+    Fault("two warps add to one sum", "tally", "first_warp() > 0 || ", ""),
+    # Bounds
+    Fault("last element left out", "activation", "i < n;", "i < n - 1;"),
+    Fault("an element too many", "dense", "i < n;", "i <= n;"),
+    Fault("store not guarded in the last block", "sgd", "i < n;", "i < (n + 255) / 256 * 256;"),
+    Fault("tail of a row left out", "softmax_xent", _LANES, _WHOLE_WARPS),
+    Fault("a row too many in a partial batch", "softmax_xent", "r >= b.rows", "r > b.rows"),
+    Fault("rows that a partial batch lacks not cleared", "gather", "if (!exists) {", "if (false) {"),
+    # Strides and places
+    Fault("stride of a block instead of the grid", "dense_grad_input", "i += all_threads()", "i += blockDim.x"),
+    Fault("row taken for column", "dense", "b[i % H]", "b[i / H]"),
+    Fault("transposed stride", "dense_grad_weight", "dy[r * H + j]", "dy[j * rows.rows + r]"),
+    Fault("replicas in one place", None, "replica() * m->strides[o.arena] + o.offset", "o.offset"),
+    Fault("sums of all replicas in one place", "tally", "replica() * m->statistics_stride + ", ""),
+    # State
+    Fault("memory read before it is written", "dense_grad_weight", "micro > 0 ? db[j] + sum : sum", "db[j] + sum"),
+    Fault("gradient of earlier micro-batches lost", "dense_grad_weight", "micro > 0 ? db[j] + sum : sum", "sum"),
+    Fault("replica that is not active updated", "sgd", "if (!is_active(m)) return;", ""),
+    Fault("replica that is not active given a gradient", "softmax_xent", " || !is_active(m)", ""),
+    Fault("order of the first epoch kept", "begin_step", "r.epoch == epoch", "r.epoch >= 0"),
+    Fault("step counted by every replica", "end_step", " && replica() == 0", ""),
+    Fault("ties broken the wrong way", "topk_errors", "!(zr[j] <= own)", "!(zr[j] < own)"),
+)  # fmt: skip
+
+
+def caught(fault: Fault) -> str | None:
+    """Return what caught a fault; None when it passes everything."""
+    for check in (_by_results, _by_races):
+        reason = check(fault.plant, fault)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _by_results(texts: Texts, fault: Fault) -> str | None:
+    what = ""
+    try:
+        for case in small_cases(fault.kernel):
+            what = f"{case}"
+            check_case(case, texts)
+        for name, training in TRAININGS.items():
+            what = f"training {name}"
+            check_training(training, texts)
+    except AssertionError as error:
+        return f"{what}: {next(line for line in str(error).splitlines() if line.strip())}"
+    return None
+
+
+def _by_races(texts: Texts, fault: Fault) -> str | None:
+    number = FAULTS.index(fault)
+    report = races(
+        "from tests.cudasim_checks import run_with_threads; from tests.mutations import FAULTS;"
+        f"fault = FAULTS[{number}]; run_with_threads(fault.plant, fault.kernel)"
+    )
+    return None if report is None else next(line for line in report.splitlines() if line.startswith("SUMMARY"))
+
+
+def main() -> int:
+    """Print a line for each fault; return the number of those that were not caught."""
+    survivors = 0
+    for fault in FAULTS:
+        reason = caught(fault)
+        survivors += reason is None
+        print(f"{'caught' if reason else 'SURVIVED'}: {fault.kernel or 'all kernels'}: {fault.name}: {reason}")
+    print(f"{len(FAULTS) - survivors} of {len(FAULTS)} faults caught")
+    return survivors
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""The tests of the CUDA kernels catch classic faults."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cudasim_races import sanitizer
+from tests.mutations import FAULTS, Fault, caught
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sanitizer() is None, reason="no thread sanitizer is installed")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kernel or 'all'}: {fault.name}")
+def test_fault_is_caught(fault: Fault) -> None:
+    assert caught(fault) is not None
