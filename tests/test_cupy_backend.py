@@ -105,6 +105,14 @@ def test_products_round_as_their_arithmetic_does(backend: CupyBackend, compute: 
     assert {int(b) for b, value in zip(bits, got[4:], strict=True) if value != 1} == kept
 
 
+def test_arenas_begin_as_nan(backend: CupyBackend) -> None:
+    arena = Arena(uploaded(backend, np.zeros(6, np.float32)), 6)
+    prepared(backend, (), {"activations": arena}, "float32", 1)
+    got = np.zeros(6, np.float32)
+    backend.read(arena.buffer, got)
+    assert np.isnan(got).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9, weight_decay=0.01)])
 def test_a_training_is_that_of_the_reference(backend: CupyBackend, dtype: str, optimizer: SGD) -> None:

@@ -20,6 +20,8 @@ from capacity.engine.cuda.tensor_product import Fused, Item
 from capacity.engine.cuda.text import OPTIONS, kernel_text
 
 _GIB = 2**30
+_OPTIONS = tuple(option for option in OPTIONS if option != "--device-as-default-execution-space")
+"""CuPy adds what is left out; NVRTC before 12.9 refuses an option that is given twice."""
 
 
 @functools.cache
@@ -142,6 +144,9 @@ class CupyBackend:
                         self._product(item, dtype.itemsize, arenas, replicas)
 
             with self._stream:
+                # Arenas begin as NaN, as in the simulator: to read what nobody wrote is seen here, too.
+                for arena in arenas.values():
+                    self._runtime.memsetAsync(arena.buffer.ptr, 0xFF, arena.buffer.size, self._stream.ptr)
                 # Kernels of products are chosen and loaded at the first call, which may not be while being captured.
                 enqueue(item for item in items if not isinstance(item, Launch))
                 self._stream.synchronize()
@@ -201,6 +206,6 @@ class GraphStep:
 @functools.cache
 def _compiled(cupy: Any, op: str, dtype: str) -> Any:
     """Return the kernel `cap_<op>` for elements of type `dtype`, compiled and loaded onto the GPU."""
-    kernel = cupy.RawModule(code=kernel_text(op, dtype), options=OPTIONS).get_function(f"cap_{op}")
+    kernel = cupy.RawModule(code=kernel_text(op, dtype), options=_OPTIONS).get_function(f"cap_{op}")
     kernel.num_regs  # noqa: B018 - asking for an attribute loads it; loaded at its first launch it would break a capture
     return kernel

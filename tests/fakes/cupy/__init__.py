@@ -25,6 +25,9 @@ if "FAKE_CUPY_IMPORT" in os.environ:
 class RawModule:
     def __init__(self, *, code: str, options: tuple[str, ...]) -> None:
         assert "--std=c++17" in options
+        assert not {"-ftz=true", "--device-as-default-execution-space"} & {*options}, (
+            "CuPy adds them, and only once works"
+        )
         self._code = code
 
     def get_function(self, name: str) -> Function:

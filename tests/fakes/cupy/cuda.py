@@ -31,6 +31,10 @@ def _memcpy_async(target: int, source: int, nbytes: int, kind: int, stream: int)
     Stream.of[stream].enqueue(lambda: ctypes.memmove(target, source, nbytes))
 
 
+def _memset_async(target: int, value: int, nbytes: int, stream: int) -> None:
+    Stream.of[stream].enqueue(lambda: ctypes.memset(target, value, nbytes))
+
+
 def alloc_pinned_memory(size: int) -> ctypes.Array[ctypes.c_char]:
     return ctypes.create_string_buffer(size)
 
@@ -40,6 +44,7 @@ runtime = SimpleNamespace(
     runtimeGetVersion=lambda: int(os.environ.get("FAKE_CUPY_CUDA", "12090")),
     memGetInfo=_mem_get_info,
     memcpyAsync=_memcpy_async,
+    memsetAsync=_memset_async,
     memcpyHostToDevice=1,
     memcpyDeviceToHost=2,
 )
@@ -59,7 +64,7 @@ class Memory:
         if size > _free():
             raise CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")
         self._buffer = Buffer(load_runtime("fibers"), size)
-        self.ptr = self._buffer.address
+        self.ptr, self.size = self._buffer.address, size
 
 
 class Event:
