@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from capacity.engine import devices
 from capacity.engine.cuda.backend import Arena
 from capacity.engine.cuda.cupy_backend import CupyBackend, shared_backend
 from capacity.engine.cuda.errors import CudaError, FullError
@@ -137,6 +139,20 @@ def test_data_that_do_not_fit_are_streamed_in_order(tmp_path: Path, monkeypatch:
         trained = run.start("float64")
         CudaExecutor(run.program(), "float64", shared_backend()).run(trained, run.source, 0, 9)
     np.testing.assert_allclose(trained.parameters, expected.parameters, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_parameters_lie_in_page_locked_memory_if_there_is_some(tmp_path: Path, locked: bool) -> None:
+    with fake_cuda.gpu(tmp_path, **({} if locked else {"FAKE_CUPY_UNLOCKED": "1"})):
+        array = devices.host_array("cuda", (2, 3), np.dtype("float32"))
+        from cupy.cuda import PinnedMemory
+
+        assert (array.ctypes.data in PinnedMemory.of) is locked
+        with contextlib.nullcontext() if locked else pytest.raises(MemoryError, match=r"0\.00 GiB of page-locked"):
+            shared_backend().pinned(5)
+    np.testing.assert_array_equal(array, np.zeros((2, 3), "float32"))
+    assert array.flags.writeable
+    assert devices.host_array("cpu", (0,), np.dtype("float64")).shape == (0,)
 
 
 def test_kernels_are_compiled_once(backend: CupyBackend, monkeypatch: pytest.MonkeyPatch) -> None:

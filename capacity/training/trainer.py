@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.data import Dataset, Split
-from capacity.engine.devices import make_executor, resolve_device, resolve_precision, uniform_source
+from capacity.engine.devices import host_array, make_executor, resolve_device, resolve_precision, uniform_source
 from capacity.engine.executor import Replicas, Source, element_type, steps_per_epoch
 from capacity.engine.initialise import initialise
 from capacity.engine.program import SGD, Program, compile_evaluation, compile_training
@@ -116,8 +116,8 @@ class Trainer:
         self.steps_per_epoch = steps_per_epoch(training, len(data.train.labels))
         dtype = element_type(self.precision)
         self._replicas = Replicas(
-            parameters=np.empty((self.replicas, self.parameters), dtype),
-            optimizer=np.zeros((self.replicas, training.sizes["optimizer"]), dtype),
+            parameters=host_array(self.device, (self.replicas, self.parameters), dtype),
+            optimizer=host_array(self.device, (self.replicas, training.sizes["optimizer"]), dtype),
             statistics=np.zeros((self.replicas, len(self._evaluation.statistics))),
             seeds=np.array(seeds, np.uint64),
             lrs=np.array(lrs, np.float64),

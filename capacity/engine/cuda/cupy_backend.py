@@ -84,9 +84,15 @@ class CupyBackend:
         self._copy(out.ctypes.data, buffer.ptr, out.nbytes, self._runtime.memcpyDeviceToHost)
 
     def pinned(self, nbytes: int) -> NDArray[np.uint8]:
-        """Allocate page-locked host memory, from which `send` copies."""
-        with self._refusals():
-            return np.frombuffer(self._cupy.cuda.alloc_pinned_memory(nbytes), np.uint8, nbytes)
+        """Allocate page-locked host memory, from which `send` copies; MemoryError when there is not enough."""
+        cuda = self._cupy.cuda
+        try:
+            memory = cuda.PinnedMemory(nbytes)  # not from CuPy's pool, which would keep it
+        except Exception as error:
+            if not isinstance(availability.refusal(error), FullError):
+                raise
+            raise MemoryError(f"{nbytes / _GIB:.2f} GiB of page-locked memory are not to be had") from error
+        return np.frombuffer(cuda.PinnedMemoryPointer(memory, 0), np.uint8, nbytes)
 
     def mark(self) -> Mark:
         """Return a mark that is reached when what is enqueued by now has been run."""

@@ -3,7 +3,8 @@
 Kernels run in the simulator of csrc/cudasim, products in tests/native/libcublas.c. Told by environment variables:
 FAKE_CUPY_VERSION, FAKE_CUPY_IMPORT (the last line of a failing import), FAKE_CUPY_CUDA (12090), FAKE_CUPY_HIP,
 FAKE_CUPY_CONTEXT (the error when a context is made), FAKE_CUPY_FREE (bytes), FAKE_CUPY_COMPILE (the compiler's error),
-FAKE_CUPY_LAUNCH (the error of a launch), FAKE_CUPY_LAZY (numbers of streams, see there).
+FAKE_CUPY_LAUNCH (the error of a launch), FAKE_CUPY_LAZY (numbers of streams, see there),
+FAKE_CUPY_UNLOCKED (no page-locked memory).
 """
 
 from __future__ import annotations

@@ -35,8 +35,21 @@ def _memset_async(target: int, value: int, nbytes: int, stream: int) -> None:
     Stream.of[stream].enqueue(lambda: ctypes.memset(target, value, nbytes))
 
 
-def alloc_pinned_memory(size: int) -> ctypes.Array[ctypes.c_char]:
-    return ctypes.create_string_buffer(size)
+class PinnedMemory:
+    """Page-locked memory; `of` are all addresses that were given out."""
+
+    of: ClassVar[list[int]] = []
+
+    def __init__(self, size: int) -> None:
+        if "FAKE_CUPY_UNLOCKED" in os.environ:
+            raise CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")
+        self.memory = ctypes.create_string_buffer(size)
+        PinnedMemory.of.append(ctypes.addressof(self.memory))
+
+
+def PinnedMemoryPointer(memory: PinnedMemory, offset: int) -> ctypes.Array[ctypes.c_char]:  # noqa: N802
+    assert offset == 0
+    return memory.memory
 
 
 runtime = SimpleNamespace(
