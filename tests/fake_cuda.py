@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def build(name: str) -> Path:
     """Build a library of tests/native, once per process."""
     CACHE.mkdir(parents=True, exist_ok=True)
     out = CACHE / f"lib{name}-{sys.implementation.cache_tag}.so"
-    aside = out.with_suffix(f".{id(out)}")
+    aside = out.with_suffix(f".{os.getpid()}")
     flags = ["-x", "c", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
     subprocess.run([str(compiler()), *flags, str(NATIVE / f"lib{name}.c"), "-o", str(aside)], check=True)
     return aside.replace(out)

@@ -17,6 +17,7 @@ from capacity.engine import _cpu
 from capacity.engine.machine import usable_cores
 from tests import fake_cuda
 from tests.fake_cuda import machine
+from tests.study_cases import tiny_data
 
 THREADS = "OPENBLAS_NUM_THREADS"
 
@@ -111,6 +112,32 @@ class TestOnAMadeUpMachine:
             "install it with pip install 'capacity-nn[cuda12]', or use device 'cpu'\n"
         )
         assert list(studies.iterdir()) == [], "something was left behind"
+
+    def test_auto_is_the_gpu_where_there_is_one_and_the_command_line_says_so(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        data, study = tiny_data(tmp_path), tmp_path / "study"
+        with fake_cuda.gpu(tmp_path), pytest.raises(SystemExit) as end:
+            main(
+                [
+                    "sweep",
+                    str(data),
+                    "--widths",
+                    "2",
+                    "--lrs",
+                    "0.5",
+                    "--epochs",
+                    "2",
+                    "--seeds",
+                    "2",
+                    "--out",
+                    str(study),
+                ]
+            )
+        err = capsys.readouterr().err
+        assert not end.value.code, err
+        assert "device cuda;" in err
+        assert {row["outcome"] for row in capacity.open_study(study).rows()} == {"step_limit"}
 
 
 def test_import_does_not_look_for_a_gpu() -> None:
