@@ -170,8 +170,7 @@ def test_memory_that_is_not_there(backend: CupyBackend, monkeypatch: pytest.Monk
         backend.empty(5 << 30)
     assert str(caught.value) == (
         "device 'cuda' cannot be used: 5.00 GiB more are needed on the GPU 'NVIDIA H200', and 3.00 GiB are free; "
-        "lower width, batch or the number of replicas (learning rates x seeds), end what else runs on it (see "
-        "'nvidia-smi'), or use device 'cpu'."
+        "lower width, batch or replicas, end what else runs on it (see 'nvidia-smi'), or use device 'cpu'."
     )
 
 

@@ -222,6 +222,8 @@ def test_restore_refuses_states_of_another_model_or_of_different_steps() -> None
     trainer, other = make_trainer("cpu"), make_trainer("cpu", model=capacity.MLP((9,)))
     with pytest.raises(InputError, match="parameters for this model"):
         trainer.restore(other.states())
+    with pytest.raises(InputError, match="an optimizer state of 0 numbers for this optimizer"):
+        trainer.restore(make_trainer("cpu", optimizer=capacity.SGD(momentum=0.9)).states())
     states = trainer.states()
     trainer.advance(1)
     with pytest.raises(InputError, match="2 states of one step"):

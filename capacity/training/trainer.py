@@ -173,6 +173,11 @@ class Trainer:
                 raise InputError(
                     f"restore expects {self.parameters} parameters for this model, got {state.parameters.shape}."
                 )
+            if state.optimizer.shape != self._replicas.optimizer[r].shape:
+                raise InputError(
+                    f"restore expects an optimizer state of {self._replicas.optimizer[r].size} numbers for this "
+                    f"optimizer, got {state.optimizer.shape}."
+                )
             with np.errstate(over="ignore"):  # as it would have overflowed in the smaller type
                 self._replicas.parameters[r] = state.parameters
                 self._replicas.optimizer[r] = state.optimizer

@@ -67,8 +67,7 @@ class CupyBackend:
             raise FullError(
                 f"{nbytes / _GIB:.2f} GiB more are needed on the GPU '{driver.gpus()[0].name}', and "
                 f"{self.free() / _GIB:.2f} GiB are free",
-                "lower width, batch or the number of replicas (learning rates x seeds), end what else runs on it (see "
-                "'nvidia-smi')",
+                "lower width, batch or replicas, end what else runs on it (see 'nvidia-smi')",
             ) from error
 
     def address(self, buffer: Buffer) -> int:
