@@ -40,9 +40,7 @@ class SimulatedModule:
         self._backend, self._engine = backend, engine
         self.launches = 0
 
-    def forward(
-        self, *, x: Place, w: Place, b: Place, z: Place | None, y: Place, **common: Any
-    ) -> None:  # fmt: skip
+    def forward(self, *, x: Place, w: Place, b: Place, z: Place | None, y: Place, **common: Any) -> None:
         self._launch({"a": x, "b": w, "side": b, "z": z, "c": y}, backward=False, **common)
 
     def backward(self, *, dy: Place, w: Place, saved: Place | None, dx: Place, **common: Any) -> None:

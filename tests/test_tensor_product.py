@@ -87,9 +87,9 @@ def test_factors_are_rounded(precision: str) -> None:
     values = np.array([1, 1 + unit], np.float32)[:, None] + np.float32(unit) * np.array(
         [0.4375, 0.5, 0.5625], np.float32
     )
-    below_odd = [[1, 1, 1 + unit], [1 + unit, 1 + 2 * unit, 1 + 2 * unit]]
+    to_even = [[1, 1, 1 + unit], [1 + unit, 1 + 2 * unit, 1 + 2 * unit]]
     away = [[1, 1 + unit, 1 + unit], [1 + unit, 1 + 2 * unit, 1 + 2 * unit]]
-    expected = np.array(away if precision == "tf32" else below_odd).ravel()
+    expected = np.array(away if precision == "tf32" else to_even).ravel()
     for sign in (1, -1):
         column = (sign * values).astype(np.float32).reshape(1, 6, 1)
         for backward in (False, True):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from capacity.engine.cuda import tensor_product
+from capacity.engine.cuda.availability import why_not
 from capacity.engine.cuda.cupy_backend import shared_backend
 from capacity.engine.cuda.errors import CudaError
 from capacity.engine.cuda.executor import CudaExecutor
@@ -31,6 +32,8 @@ from tests.tensor_simulated import SimulatedModule
 ROOT = Path(__file__).parent.parent
 MODULE = "capacity._cuda"
 OPS = ("dense", "dense_grad_input")
+TOLERANCE = {"tf32": 1e-4, "bf16": 1e-3}
+"""After 10 steps. Sums have another order; where one is in the middle of two roundings, a factor of the next moves."""
 on_a_made_up_gpu = [
     *fake_cuda.possible,
     pytest.mark.skipif(not (FOLDER / "tensor").is_dir(), reason="needs the sources of a checkout"),
@@ -130,10 +133,24 @@ class TestOnAMadeUpGpu:
             monkeypatch.setenv(SETTING, "1")
             got = trained()
         assert module.simulated.launches == 5 * (steps + 1)  # once before the capture
-        # Sums in another order; where one lies in the middle between two roundings, a factor of the next product moves.
-        tolerance = {"tf32": 1e-4, "bf16": 1e-3}[precision]
-        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(got, expected, rtol=TOLERANCE[precision], atol=TOLERANCE[precision])
         assert not np.array_equal(got, run.start("float32").parameters)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+@pytest.mark.parametrize("precision", tensor_product.PRECISIONS)
+def test_a_training_is_the_same_with_them_on_a_gpu(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = tensor_product.available()
+    if reason is not None:
+        pytest.skip(reason)
+    run, parameters = _run(), []
+    for setting in ("0", "1"):
+        monkeypatch.setenv(SETTING, setting)
+        replicas = run.start("float32")
+        CudaExecutor(run.program(), precision, shared_backend()).run(replicas, run.source, 0, 10)
+        parameters.append(replicas.parameters)
+    np.testing.assert_allclose(*parameters, rtol=TOLERANCE[precision], atol=TOLERANCE[precision])
 
 
 def test_without_nvcc_the_build_ends_with_one_sentence(tmp_path: Path) -> None:

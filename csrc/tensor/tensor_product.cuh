@@ -1,6 +1,6 @@
-// The product on tensor cores, with bias and activation, or the activation's derivative, applied where its result still
-// lies in registers. A block of 4 warps computes a tile of 64 x 64 of one replica (blockIdx.y), a warp 32 x 32 of it.
-// Any m, n, k; elements are loaded and stored one by one, so that nothing need be aligned to more than 4 bytes.
+// The product on tensor cores, with bias and activation, or the activation's derivative, applied on its way to memory.
+// A block of 4 warps computes a tile of 64 x 64 of one replica (blockIdx.y), a warp 32 x 32 of it. Any m, n, k;
+// elements are loaded and stored one by one, so that nothing need be aligned to more than 4 bytes.
 #pragma once
 
 #include "../common/activations.h"
