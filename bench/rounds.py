@@ -52,7 +52,8 @@ class Child:
         assert self._process.stdin
         self._process.stdin.close()
         last = self._read()
-        self._process.wait()
+        with self._process:  # waits, and closes the pipes
+            pass
         return last["loss"], last["peer"]
 
     def _read(self) -> dict[str, Any]:

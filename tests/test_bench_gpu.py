@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,35 @@ def made(bench: Any, replicas: int) -> tuple[Any, Any]:
     shape = bench("workload").Shape(6, 5, 4, 16, replicas=replicas)
     workload = bench("workload").make_workload(shape, STEPS)
     return workload, bench("workload").make_trainer(shape, workload.features, workload.labels, "cpu")
+
+
+def test_a_whole_run_with_our_peer_on_the_cpu(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu, out = bench("gpu"), tmp_path / "results.json"
+    ceilings = {"bytes_per_second": 4e12, "flop_per_second": 5e13}
+    said = {
+        "nvidia-smi": "NVIDIA H200, 580.1, 143771 MiB, 700.00 W, 345 MHz, 1980 MHz, 3201 MHz\n",
+        sys.executable: json.dumps(ceilings),
+    }
+    monkeypatch.setattr(gpu, "_output", lambda program, *_: said[program])
+    monkeypatch.setattr(gpu, "why_not", lambda: None)
+    monkeypatch.setattr(gpu, "LIBRARIES", {})
+    monkeypatch.setattr(gpu, "MOST_STEPS", 100)
+    monkeypatch.setattr(gpu, "EXPECTED", {bench("workload").Shape(6, 5, 4, 16): {gpu.PYTORCH: 3.0}})
+    monkeypatch.setitem(gpu.ON_GPU, gpu.OURS, "capacity_cpu")
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--quick", "--out", str(out)])
+    assert gpu.main() == 0
+    assert "| 6-5-4, B=16 |" in capsys.readouterr().out
+    results = json.loads(out.read_text())
+    assert results["ceilings"] == ceilings
+    assert results["gpu"]["driver"] == "580.1"
+    assert results["gpu"]["clocks"] == results["clocks_after"] == "345 MHz of 1980 MHz, memory 3201 MHz"
+    assert {"date", "commit", "machine", "peers"} < set(results)
+    (row,) = results["rows"]
+    assert (row["steps_per_round"], row["ratios"], row["expected"]) == (100, {}, {})
+    us = row["us_per_step"][gpu.OURS]["median"]
+    assert row["flop_per_second"] == pytest.approx(gpu.flop_of_a_step(bench("workload").Shape(6, 5, 4, 16)) / us * 1e6)
 
 
 def test_arithmetic_and_traffic_of_a_step(bench: Any) -> None:
