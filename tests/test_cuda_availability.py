@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,16 @@ def test_no_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert why is not None
     assert why.reason == "no NVIDIA driver is found (libno-driver-here.so.1)"
     assert "install the driver" in why.remedy
+
+
+def test_no_pathfinder(tmp_path: Path) -> None:
+    with machine(tmp_path):
+        (tmp_path / "cuda").unlink()
+        importlib.invalidate_caches()
+        why = availability.why_not()
+    assert why is not None
+    assert why.reason.startswith("CuPy lacks a part (No module named 'cuda")
+    assert why.remedy == "install that with pip install cuda-pathfinder"
 
 
 def test_no_cuda_on_a_mac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,7 +183,10 @@ def _check_cupy(cupy: Any, cuda: tuple[int, int]) -> None:
 
 def _check_libraries() -> None:
     """See that the parts of the CUDA toolkit are there that CuPy comes without, unless it is asked for them."""
-    pathfinder = importlib.import_module("cuda.pathfinder")
+    try:
+        pathfinder = importlib.import_module("cuda.pathfinder")
+    except ImportError as error:
+        raise CudaError(f"CuPy lacks a part ({error})", "install that with pip install cuda-pathfinder") from error
     missing = []
     for name, title in _LIBRARIES.items():
         try:
