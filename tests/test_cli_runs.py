@@ -178,8 +178,20 @@ def begin(folder: Path, **options: Any) -> subprocess.Popen[str]:
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "1 trial; device cpu; study my study\n"
-    time.sleep(0.5)
+    _let_work(process.pid, seconds=0.5)
     return process
+
+
+def _let_work(pid: int, seconds: float) -> None:
+    """Wait until a process has computed for so long, however busy the machine is."""
+
+    def spent() -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    until = spent() + seconds
+    while spent() < until:
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

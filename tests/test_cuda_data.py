@@ -113,6 +113,15 @@ def test_rows_make_room_for_others() -> None:
     assert kept.holds(other, 2)
 
 
+def test_memory_for_training_is_taken_before_data_take_what_is_free() -> None:
+    backend = SimulatedBackend()
+    executor = CudaExecutor(RUN.program(), "float32", backend)
+    replicas = RUN.start("float32")
+    executor.reserve(replicas)
+    backend.empty = None  # type: ignore[method-assign, assignment] - nothing more may be allocated for the replicas
+    assert executor.session(2, 0).count == 2
+
+
 @pytest.mark.parametrize("replicas", [1, 2, 5])
 def test_the_memory_that_is_needed_is_the_memory_that_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, replicas: int

@@ -49,6 +49,9 @@ class CpuExecutor:
         self._native = native(body, update, sizes, program.batch, program.micro_batch)
         self._threads = threads or usable_cores()
 
+    def reserve(self, replicas: Replicas) -> None:
+        """Do nothing: memory is allocated at the first run, and data take none."""
+
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
         r = replicas

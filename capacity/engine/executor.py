@@ -49,6 +49,9 @@ class Replicas:
 class Executor(Protocol):
     """Runs one program. A replica's result depends on nothing but the program, the source and its own row."""
 
+    def reserve(self, replicas: Replicas) -> None:
+        """Allocate the memory that replicas of these shapes need on the device, before data take what is free."""
+
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run steps first_step .. first_step + steps - 1.
 

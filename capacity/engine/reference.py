@@ -167,6 +167,9 @@ class ReferenceExecutor:
         }
         self.arenas["labels"] = np.zeros(program.sizes["labels"], np.int32)
 
+    def reserve(self, replicas: Replicas) -> None:
+        """Do nothing: memory is allocated already."""
+
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
         if len(source.labels) == 0:

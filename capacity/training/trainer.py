@@ -126,6 +126,8 @@ class Trainer:
         uniform = uniform_source(self.device)
         for row, seed in zip(self._replicas.parameters, seeds, strict=True):
             initialise(row, self.segments, seed, uniform)
+        for executor in (self._train, self._evaluate):
+            executor.reserve(self._replicas)
 
     @property
     def active(self) -> NDArray[np.bool_]:

@@ -26,6 +26,10 @@ class CudaExecutor:
         self._session: Session | None = None
         self._data: list[Data] = []
 
+    def reserve(self, replicas: Replicas) -> None:
+        """Allocate the replicas' memory and record the step."""
+        self.session(*replicas.statistics.shape)
+
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
         if len(source.labels) == 0:
