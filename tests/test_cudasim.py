@@ -13,6 +13,10 @@ from tests.cudasim_build import BuildError
 
 pytestmark = pytest.mark.skipif(cudasim_build.compiler() is None, reason="no C++ compiler is installed")
 
+ends_the_process_under_sanitizers = pytest.mark.skipif(
+    cudasim_build.ADDRESS, reason="the address sanitizer would end this process"
+)
+
 SEEDS = range(6)
 HEAD = """
 struct Machine { float x[1024]; };
@@ -160,7 +164,7 @@ def test_the_simulator_runs_on_after_a_fault() -> None:
         np.testing.assert_array_equal(run_toy(_rotated(1), _numbers(64)), np.roll(_numbers(64), -1))
 
 
-@pytest.mark.skipif(cudasim_build.ADDRESS, reason="the address sanitizer ends the process at these")
+@ends_the_process_under_sanitizers
 @pytest.mark.parametrize(
     ("store", "message"),
     [
@@ -175,6 +179,7 @@ def test_a_store_outside_a_buffer(store: str, message: str) -> None:
     _faults(store, message)
 
 
+@ends_the_process_under_sanitizers
 def test_a_store_outside_a_shared_array() -> None:
     declaration = "__shared__ float a[2][17]; __shared__ double b[8];"
     for store in ("(&a[0][0])[i] = 0;", "b[i % 9] = 0;", "(b - 1)[i % 2] = 0;"):

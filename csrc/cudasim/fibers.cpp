@@ -1,13 +1,76 @@
 // The engine that draws orders from a seed: every thread of a block is a fiber, that runs until it waits for others.
-// Fibers start by makecontext and then switch by _longjmp, which unlike swapcontext needs no system call.
-#include <setjmp.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #include "launch.hpp"
 
 #ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#endif
+
+// Saves the registers that a call keeps on the stack, puts the stack pointer into *from, and goes on where `to` was
+// put. (swapcontext calls the system at every change, and the address sanitizer understands no jump between stacks.)
+extern "C" void cudasim_change(void** from, void* to) __asm__("cudasim_change");
+
+#if defined(__x86_64__)
+__asm__(R"(
+  .text
+  .globl cudasim_change
+cudasim_change:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+)");
+constexpr int kSaved = 8;     // words on a new stack: these six, where to return to, and an odd one for alignment
+constexpr int kReturnTo = 6;  // the word that says where to
+#elif defined(__aarch64__)
+__asm__(R"(
+  .text
+  .globl cudasim_change
+cudasim_change:
+  sub sp, sp, #160
+  stp x19, x20, [sp, #0]
+  stp x21, x22, [sp, #16]
+  stp x23, x24, [sp, #32]
+  stp x25, x26, [sp, #48]
+  stp x27, x28, [sp, #64]
+  stp x29, x30, [sp, #80]
+  stp d8, d9, [sp, #96]
+  stp d10, d11, [sp, #112]
+  stp d12, d13, [sp, #128]
+  stp d14, d15, [sp, #144]
+  mov x9, sp
+  str x9, [x0]
+  mov sp, x1
+  ldp x19, x20, [sp, #0]
+  ldp x21, x22, [sp, #16]
+  ldp x23, x24, [sp, #32]
+  ldp x25, x26, [sp, #48]
+  ldp x27, x28, [sp, #64]
+  ldp x29, x30, [sp, #80]
+  ldp d8, d9, [sp, #96]
+  ldp d10, d11, [sp, #112]
+  ldp d12, d13, [sp, #128]
+  ldp d14, d15, [sp, #144]
+  add sp, sp, #160
+  ret
+)");
+constexpr int kSaved = 20;
+constexpr int kReturnTo = 11;
+#else
+#error "the simulator does not know how to change stacks on this processor"
 #endif
 
 namespace cudasim {
@@ -18,9 +81,8 @@ constexpr size_t kStack = 128 * 1024;
 enum class State : char { ready, waiting, finished };
 
 struct Fiber {
-  jmp_buf registers;
   char* stack = nullptr;
-  bool started = false;
+  void* stack_pointer = nullptr;  // where it goes on; null when it must begin anew
   State state = State::ready;
   Place place = {};       // where it waits
   uint64_t bits = 0;      // what it gives to the shuffle it waits at
@@ -35,31 +97,31 @@ struct Job {
 };
 
 Fiber fibers[kMostThreads];
-jmp_buf scheduler;
+void* scheduler;  // its stack pointer
 int threads, current;
 int at_barrier, in_warp[kMostThreads / kWarp];  // how many wait
 Job job;
 
-// Tells the address sanitizer that the stack is about to change, or has changed.
+// The address sanitizer is told before and after that the stack changes.
 #ifdef __SANITIZE_ADDRESS__
 const void* scheduler_stack;
 size_t scheduler_size;
-void leave(const void* stack, size_t size) { __sanitizer_start_switch_fiber(nullptr, stack, size); }
-void arrive_in_fiber() { __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_size); }
+void forget(const Fiber& fiber) { __asan_unpoison_memory_region(fiber.stack, kStack); }
+void leave_scheduler(const Fiber& next) { __sanitizer_start_switch_fiber(nullptr, next.stack, kStack); }
 void arrive_in_scheduler() { __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr); }
-void leave_fiber() { leave(scheduler_stack, scheduler_size); }
+void leave_fiber() { __sanitizer_start_switch_fiber(nullptr, scheduler_stack, scheduler_size); }
+void arrive_in_fiber() { __sanitizer_finish_switch_fiber(nullptr, &scheduler_stack, &scheduler_size); }
 #else
-void leave(const void*, size_t) {}
-void arrive_in_fiber() {}
+void forget(const Fiber&) {}
+void leave_scheduler(const Fiber&) {}
 void arrive_in_scheduler() {}
 void leave_fiber() {}
+void arrive_in_fiber() {}
 #endif
 
 void pause() {
-  if (_setjmp(fibers[current].registers) == 0) {
-    leave_fiber();
-    _longjmp(scheduler, 1);
-  }
+  leave_fiber();
+  cudasim_change(&fibers[current].stack_pointer, scheduler);
   arrive_in_fiber();
 }
 
@@ -73,32 +135,28 @@ void fiber_main() {
   }
 }
 
-[[noreturn]] void start(Fiber& fiber) {
+// Lets the fiber begin anew, whatever it was doing.
+void begin(Fiber& fiber) {
   if (!fiber.stack) {
     void* stack = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack == MAP_FAILED) std::abort();
     fiber.stack = static_cast<char*>(stack);
   }
-  fiber.started = true;
-  ucontext_t context;
-  getcontext(&context);
-  context.uc_stack.ss_sp = fiber.stack;
-  context.uc_stack.ss_size = kStack;
-  makecontext(&context, fiber_main, 0);
-  setcontext(&context);
-  std::abort();
+  forget(fiber);
+  void** saved = reinterpret_cast<void**>(fiber.stack + kStack) - kSaved;
+  std::fill(saved, saved + kSaved, nullptr);
+  saved[kReturnTo] = reinterpret_cast<void*>(fiber_main);
+  fiber.stack_pointer = saved;
 }
 
 // Runs the thread until it waits or finishes.
 void resume(int thread) {
   Fiber& fiber = fibers[thread];
+  if (!fiber.stack_pointer) begin(fiber);
   current = thread;
   threadIdx = {unsigned(thread), 0, 0};
-  if (_setjmp(scheduler) == 0) {
-    leave(fiber.stack, kStack);
-    if (!fiber.started) start(fiber);
-    _longjmp(fiber.registers, 1);
-  }
+  leave_scheduler(fiber);
+  cudasim_change(&scheduler, fiber.stack_pointer);
   arrive_in_scheduler();
 }
 
@@ -190,7 +248,7 @@ void run_grid(const Kernel& kernel, void* machine, const void* calls, int call, 
     run_block(orders, order);
     if (error.empty()) error = overrun_shared(*kernel.shared, shared.data());
     if (error.empty()) continue;
-    for (Fiber& fiber : fibers) fiber.started = false;  // whatever waits will never go on
+    for (Fiber& fiber : fibers) fiber.stack_pointer = nullptr;  // whatever waits will never go on
     return;
   }
 }
