@@ -136,7 +136,7 @@ def check_training(training: Training, texts: Texts = kernel_text, variants: lis
 
 
 def run_with_threads(texts: Texts = kernel_text, op: str | None = None) -> None:
-    """Run the small cases and some trainings on real threads, for the thread sanitizer (see tests/cudasim_races.py)."""
+    """Run the small cases and some trainings on real threads, for the thread sanitizer."""
     for blocks in (None, FEW):
         for case in small_cases(op):
             run_op(case, Simulated(blocks=blocks, engine="threads", texts=texts))

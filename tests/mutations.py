@@ -14,7 +14,7 @@ import numpy as np
 from capacity.engine.cuda.text import kernel_text
 from tests.cudasim_backend import Texts
 from tests.cudasim_checks import TRAININGS, check_case, check_training, small_cases
-from tests.cudasim_races import races
+from tests.cudasim_sanitizers import report
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,12 @@ def _by_results(texts: Texts, fault: Fault) -> str | None:
 
 def _by_races(texts: Texts, fault: Fault) -> str | None:
     number = FAULTS.index(fault)
-    report = races(
+    found = report(
+        "thread",
         "from tests.cudasim_checks import run_with_threads; from tests.mutations import FAULTS;"
-        f"fault = FAULTS[{number}]; run_with_threads(fault.plant, fault.kernel)"
+        f"fault = FAULTS[{number}]; run_with_threads(fault.plant, fault.kernel)",
     )
-    return None if report is None else next(line for line in report.splitlines() if line.startswith("SUMMARY"))
+    return None if found is None else next(line for line in found.splitlines() if line.startswith("SUMMARY"))
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from tests import cudasim_build
 from tests.cudasim_checks import TRAININGS, check_case, check_training, small_cases
-from tests.cudasim_races import races, sanitizer
+from tests.cudasim_sanitizers import report, runtimes
 from tests.executors import OpCase
 
 pytestmark = pytest.mark.skipif(cudasim_build.compiler() is None, reason="no C++ compiler is installed")
@@ -23,7 +23,7 @@ def test_training_in_any_order_of_threads_and_over_any_grid(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sanitizer() is None, reason="no thread sanitizer is installed")
+@pytest.mark.skipif(runtimes("thread") is None, reason="no thread sanitizer is installed")
 def test_kernels_have_no_races() -> None:
-    report = races("from tests.cudasim_checks import run_with_threads; run_with_threads()")
-    assert report is None, report
+    found = report("thread", "from tests.cudasim_checks import run_with_threads; run_with_threads()")
+    assert found is None, found

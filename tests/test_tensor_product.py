@@ -13,7 +13,7 @@ from capacity.engine.cuda.text import FOLDER
 from capacity.engine.ops import SAVED
 from capacity.engine.reference import ACTIVATIONS
 from tests import cudasim_build
-from tests.cudasim_races import races, sanitizer
+from tests.cudasim_sanitizers import report, runtimes
 from tests.nvrtc import compile_text
 from tests.tensor_simulated import multiply, tensor_text
 
@@ -129,18 +129,21 @@ def test_without_a_derivative_the_product_is_bare() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sanitizer() is None, reason="no thread sanitizer is installed")
+@pytest.mark.skipif(runtimes("thread") is None, reason="no thread sanitizer is installed")
 @each
 @both
 def test_there_are_no_races(backward: bool, precision: str) -> None:
-    report = races(f"""
+    found = report(
+        "thread",
+        f"""
 import numpy as np
 from tests.tensor_simulated import multiply
 a, b, side = (np.ones(s, np.float32) for s in ((1, 65, 50), (1, 50, 50), (1, {65 if backward else 1}, 50)))
 c, _ = multiply({precision!r}, a, b, side, backward={backward}, engine="threads")
 np.testing.assert_array_equal(c, np.full((1, 65, 50), 50 if {backward} else 51))
-""")
-    assert report is None
+""",
+    )
+    assert found is None, found
 
 
 @each
