@@ -20,8 +20,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from machine import commit, describe_machine, slug
+from machine import commit, describe_machine
 from peers import JAX, ON_GPU, OURS, PYTORCH, PYTORCH_GRAPHS
+from publish import publish
 from rounds import time_peers
 from table import gpu_markdown, gpu_verdicts
 from workload import Shape, make_workload
@@ -75,15 +76,7 @@ def main() -> int:
         "gpu": before, "clocks_after": describe_gpu()["clocks"], "ceilings": ceilings, "peers": peers, "rows": rows,
     }  # fmt: skip
 
-    print(f"{gpu_markdown(results)}\n\n{gpu_verdicts(results)}")
-    if options.out or not options.quick:
-        out = options.out or Path(__file__).parent / "results" / f"gpu-{slug(name)}-{today}.json"
-        out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        print(f"\nwritten to {out}")
-    for row in rows:
-        if not row["same_work"]:
-            print(f"{row['shape']}: the final losses differ: {row['losses']}", file=sys.stderr)
-    return 0 if all(row["same_work"] for row in rows) else 1
+    return publish(results, f"{gpu_markdown(results)}\n\n{gpu_verdicts(results)}", options.out, quick=options.quick)
 
 
 def run_case(

@@ -11,14 +11,14 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.util
-import json
 import math
 import sys
 from pathlib import Path
 from typing import Any
 
-from machine import commit, describe_machine, slug
+from machine import commit, describe_machine
 from peers import ON_CPU, OURS, PYTORCH
+from publish import publish
 from rounds import time_peers
 from table import markdown, verdicts
 from workload import Shape, make_workload
@@ -59,15 +59,7 @@ def main() -> int:
         "threads": 1, "peers": peers, "rows": rows,
     }  # fmt: skip
 
-    print(f"{markdown(results)}\n\n{verdicts(results)}")
-    if options.out or not options.quick:
-        out = options.out or Path(__file__).parent / "results" / f"train_step-{slug(name)}-{today}.json"
-        out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        print(f"\nwritten to {out}")
-    for row in rows:
-        if not row["same_work"]:
-            print(f"{row['shape']}: the final losses differ: {row['losses']}", file=sys.stderr)
-    return 0 if all(row["same_work"] for row in rows) else 1
+    return publish(results, f"{markdown(results)}\n\n{verdicts(results)}", options.out, quick=options.quick)
 
 
 def run_case(
