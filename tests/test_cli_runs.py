@@ -182,12 +182,12 @@ def begin(folder: Path, **options: Any) -> subprocess.Popen[str]:
     return process
 
 
-def _let_work(pid: int, seconds: float) -> None:
-    """Wait until a process has computed for so long, however busy the machine is."""
+def _let_work(*pids: int, seconds: float) -> None:
+    """Wait until processes have computed for so long, together, however busy the machine is."""
 
     def spent() -> float:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        fields = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in pids]
+        return sum(int(field[11]) + int(field[12]) for field in fields) / os.sysconf("SC_CLK_TCK")
 
     until = spent() + seconds
     while spent() < until:
@@ -224,7 +224,8 @@ def test_sigterm_to_all_processes_saves_what_ran(tmp_path: Path) -> None:
     while not _is_training(tmp_path / "my study"):
         assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(3)
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    _let_work(*map(int, workers), seconds=2.0)  # of which loading the data and measuring the start take a part
     assert not list((tmp_path / "my study" / "trials").glob("*.h5"))
     os.killpg(process.pid, signal.SIGTERM)
     _, err = process.communicate(timeout=60)
