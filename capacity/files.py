@@ -31,7 +31,7 @@ _REFUSALS = {
 }
 
 
-def replace_files(folder: Path, contents: Iterable[tuple[str, bytes | memoryview]]) -> None:
+def replace_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
     """Write or replace files in `folder`, durably; each is whole, the old one or the new, at every moment.
 
     All are written aside and flushed to the disk before the first is put in place, so that a full disk leaves every
@@ -52,7 +52,7 @@ def replace_files(folder: Path, contents: Iterable[tuple[str, bytes | memoryview
     flush_folder(folder)
 
 
-def _write(path: Path, content: bytes | memoryview) -> None:
+def _write(path: Path, content: bytes) -> None:
     with open(path, "wb", buffering=0) as file:
         rest = memoryview(content)
         while rest:

@@ -128,7 +128,7 @@ class _Group:
             if (watch is not None and watch(self._trainer.step)) or time.perf_counter() >= deadline:
                 break
 
-    def files(self) -> Iterator[tuple[str, memoryview]]:
+    def files(self) -> Iterator[tuple[str, bytes]]:
         """Yield the name and content of each trial's file."""
         for record, state in zip(self.records, self._trainer.states(), strict=True):
             yield file_name(record.config.key), pack(record, state)

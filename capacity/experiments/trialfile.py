@@ -117,7 +117,7 @@ def file_name(key: str) -> str:
     return f"{key}.h5"
 
 
-def pack(record: TrialRecord, state: State) -> memoryview:
+def pack(record: TrialRecord, state: State) -> bytes:
     """Return the content of the trial's file."""
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
@@ -142,7 +142,7 @@ def pack(record: TrialRecord, state: State) -> memoryview:
         checkpoint["parameters"] = state.parameters
         checkpoint["parameters"].attrs["layout"] = record.layout
         checkpoint["optimizer"] = state.optimizer
-    return image.getbuffer()
+    return image.getvalue()
 
 
 def read_record(path: Path) -> TrialRecord:
