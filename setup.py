@@ -10,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pybind11
@@ -17,6 +18,7 @@ from Cython.Build import cythonize
 from pybind11.setup_helpers import ParallelCompile
 from setuptools import Extension, find_namespace_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 DEBUG = os.environ.get("CAPACITY_DEBUG", "0") == "1"
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
@@ -38,6 +40,16 @@ X86_PATHS = {
     "avx2": ["-mavx2", "-mfma"],
 }
 PATHS = X86_PATHS if platform.machine().lower() in ("x86_64", "amd64") else {}
+
+# In one file of the AVX-512 path, where the compiler knows them.
+BF16_FLAGS = ["-mavx512bf16"]
+BF16_SOURCE = str(Path("csrc/cpu/product_bf16.cpp"))
+BF16_PROBE = """#include <immintrin.h>
+__m512 probe(__m512 sum, __m512i words) {
+  if (!__builtin_cpu_supports("avx512bf16")) return sum;
+  return _mm512_dpbf16_ps(sum, __m512bh(words), __m512bh(words));
+}
+"""
 
 # Compiled once per path; everything else once.
 COMMON_SOURCES = [f"csrc/cpu/{name}.cpp" for name in ("module", "path", "program", "threads")]
@@ -75,16 +87,31 @@ class BuildKernels(build_ext):
             self.mkpath(os.path.dirname(path))
             return self.spawn(nvcc_command(ext, path))
         if ext.name == "capacity.engine._cpu":
+            bf16 = BF16_FLAGS if "avx512" in PATHS and self.knows_bf16() else []
+            ext.define_macros += [("CAP_HAVE_AVX512_BF16", "1")] if bf16 else []
+            others = [source for source in KERNEL_SOURCES if source != BF16_SOURCE]
             for path, flags in PATHS.items():
-                ext.extra_objects += self.compiler.compile(
-                    KERNEL_SOURCES,
-                    output_dir=os.path.join(self.build_temp, path),
-                    macros=[("CAP_PATH", path)],
-                    include_dirs=ext.include_dirs,
-                    extra_postargs=[*FLAGS, *flags],
-                    depends=ext.depends,
-                )
+                for sources, more in ((others, []), ([BF16_SOURCE], bf16 if path == "avx512" else [])):
+                    ext.extra_objects += self.compiler.compile(
+                        sources,
+                        output_dir=os.path.join(self.build_temp, path),
+                        macros=[("CAP_PATH", path)],
+                        include_dirs=ext.include_dirs,
+                        extra_postargs=[*FLAGS, *flags, *more],
+                        depends=ext.depends,
+                    )
         return super().build_extension(ext)
+
+    def knows_bf16(self):
+        """Return whether the compiler has the instructions of AVX512_BF16 and can ask the processor for them."""
+        with tempfile.TemporaryDirectory() as folder:
+            probe = Path(folder, "probe.cpp")
+            probe.write_text(BF16_PROBE)
+            try:
+                self.compiler.compile([str(probe)], folder, extra_postargs=[*PATHS["avx512"], *BF16_FLAGS])
+            except CompileError:
+                return False
+        return True
 
 
 extensions = [

@@ -13,14 +13,19 @@ __version__ = "0.1.0"
 _HOME = {
     "MLP": "capacity.models",
     "SGD": "capacity.training",
+    "Adam": "capacity.training",
+    "AdamW": "capacity.training",
     "Trainer": "capacity.training",
+    "TrajectoryMeter": "capacity.training",
     "train": "capacity.training",
     "open_dataset": "capacity.data",
     "save_dataset": "capacity.data",
     "sweep": "capacity.experiments",
+    "converge": "capacity.experiments",
     "resume": "capacity.experiments",
     "open_study": "capacity.experiments",
     "report": "capacity.reporting",
+    "theory_lnn": "capacity.theory",
     "CapacityError": "capacity.errors",
     "InputError": "capacity.errors",
     "StudyError": "capacity.errors",
@@ -36,13 +41,18 @@ if TYPE_CHECKING:
     from capacity.errors import DeviceError as DeviceError
     from capacity.errors import InputError as InputError
     from capacity.errors import StudyError as StudyError
+    from capacity.experiments import converge as converge
     from capacity.experiments import open_study as open_study
     from capacity.experiments import resume as resume
     from capacity.experiments import sweep as sweep
     from capacity.models import MLP as MLP
     from capacity.reporting import report as report
+    from capacity.theory import theory_lnn as theory_lnn
     from capacity.training import SGD as SGD
+    from capacity.training import Adam as Adam
+    from capacity.training import AdamW as AdamW
     from capacity.training import Trainer as Trainer
+    from capacity.training import TrajectoryMeter as TrajectoryMeter
     from capacity.training import train as train
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capacity.engine.executor import STORED_TYPES, Source
 from capacity.engine.ops import SAVED
-from tests.executors import In, OpCase, Out
+from capacity.engine.trajectory import Sums, blocks
+from tests.executors import TRACED, In, OpCase, Out
 
-SHAPES = [(1, 1, 1), (2, 1, 3), (7, 5, 3), (33, 17, 65), (32, 100, 10), (5, 130, 129), (13, 530, 600)]
+SHAPES = [(1, 1, 1), (2, 1, 3), (7, 5, 3), (33, 17, 65), (32, 100, 10), (5, 130, 129), (2, 3, 300), (13, 530, 600)]
 """(B, D, H): ones, odd sizes, sizes just past the widths of registers, and sums longer than a packed block is deep."""
 
 LARGE = (512, 300, 260)
-"""(B, D, H) large enough to be cut into tiles."""
+"""(B, D, H) large enough to be shared out to threads."""
 
 
 def _normal(seed: int, *shape: int, scale: float = 1.0) -> NDArray[np.float32]:
@@ -46,7 +48,9 @@ def gather() -> Iterator[OpCase]:
             for shuffled in (False, True):
                 operands = (Out((B, D)), Out((B,), arena="labels"))
                 attributes = {"inputs": D, "shuffled": shuffled}
-                yield OpCase("gather", f"{stored}-{B}x{D}of{N}-{shuffled}", operands, attributes, B, 1, source)
+                for n in (N, max(1, N // 2)):
+                    name = f"{stored}-{B}x{D}of{n}/{N}-{shuffled}"
+                    yield OpCase("gather", name, operands, attributes, min(B, n), 1, source, n)
 
 
 def dense() -> Iterator[OpCase]:
@@ -122,14 +126,16 @@ def softmax_xent() -> Iterator[OpCase]:
         "huge": _normal(1, 9, 10, scale=1e37),
         "nan": _with_nan(_normal(1, 3, 40)),
         "inf": np.array([[1, np.inf, 2], [-np.inf, 0, 1]], np.float32),
+        "ties": np.round(_normal(1, 50, 10)),
+        "many ties": np.round(_normal(1, 50, 70)),
     }
     for name, z in logits.items():
         B, K = z.shape
-        for loss in (None, Out((B,))):
-            for dz in (None, Out((B, K))):
-                which = f"{'loss' if loss else ''}{'dz' if dz else ''}"
-                if which:
-                    yield OpCase("softmax_xent", f"{name}-{which}", (loss, dz, In(z), _labels(B, K)), {}, B, K)
+        for loss, dz, wrong in product((True, False), repeat=3):
+            if loss or dz or wrong:
+                outputs = (Out((B,)) if loss else None, Out((B, K)) if dz else None, Out((B,)) if wrong else None)
+                which = "loss" * loss + "dz" * dz + "wrong" * wrong
+                yield OpCase("softmax_xent", f"{name}-{which}", (*outputs, In(z), _labels(B, K)), {}, B, K)
 
 
 def topk_errors() -> Iterator[OpCase]:
@@ -157,19 +163,70 @@ def tally() -> Iterator[OpCase]:
 def sgd() -> Iterator[OpCase]:
     for P in (1, 17, 300_000):
         for momentum, decay in ((0.0, 0.0), (0.9, 0.0), (0.9, 0.01), (0.0, 0.01)):
-            operands = (
-                Out((P,), "parameters", batch=False, before=_normal(1, P)),
-                Out((P,), "optimizer", batch=False, before=_normal(2, P)) if momentum else None,
-                In(_normal(3, P), arena="gradients", batch=False),
-            )
-            yield OpCase("sgd", f"{P}-{momentum}-{decay}", operands, {"momentum": momentum, "weight_decay": decay})
+            for traced in (False, True):
+                operands = (
+                    Out((P,), "parameters", batch=False, before=_normal(1, P)),
+                    Out((P,), "optimizer", batch=False, before=_normal(2, P)) if momentum else None,
+                    *_traced(_normal(3, P), traced),
+                )
+                attributes = {"momentum": momentum, "weight_decay": decay}
+                yield OpCase("sgd", f"{P}-{momentum}-{decay}{'-traced' * traced}", operands, attributes)
+    for name, g in {"matrix": _normal(3, 7, 600), "nan": _with_nan(_normal(3, 3, 3))}.items():
+        w = Out(g.shape, "parameters", batch=False, before=_normal(1, *g.shape))
+        attributes = {"momentum": 0.0, "weight_decay": 0.0}
+        yield OpCase("sgd", name, (w, None, *_traced(g, True)), attributes)
+
+
+def _traced(g: NDArray[np.float32], traced: bool) -> tuple[Out | None, In, In | None]:
+    """Return the operands sums, g and anchor of an update."""
+    sums = Out((blocks(g.size), len(Sums)), "sums", batch=False)
+    anchor = In(_normal(6, *g.shape), arena="anchor", batch=False)
+    return sums if traced else None, In(g, arena="gradients", batch=False), anchor if traced else None
+
+
+def adam() -> Iterator[OpCase]:
+    for P in (1, 17, 300_000):
+        for step, decay, decoupled in ((0, 0.0, False), (7, 0.01, False), (0, 0.01, True), (100_000, 0.5, True)):
+            for traced in (False, True):
+                name = f"{P}-{step}-{decay}-{decoupled}{'-traced' * traced}"
+                yield _adam(name, _normal(4, P), step, decay, decoupled, traced)
+    yield _adam("zero", np.zeros(17, np.float32))
+    yield _adam("nan", _with_nan(_normal(4, 17)))
+
+
+def _adam(
+    name: str,
+    g: NDArray[np.float32],
+    step: int = 0,
+    decay: float = 0.0,
+    decoupled: bool = False,
+    traced: bool = False,
+) -> OpCase:
+    P, started = len(g), np.float32(step > 0)
+    operands = (
+        Out((P,), "parameters", batch=False, before=_normal(1, P)),
+        Out((P,), "optimizer", batch=False, before=started * _normal(2, P)),
+        Out((P,), "optimizer", batch=False, before=started * _normal(3, P) ** 2),
+        *_traced(g, traced),
+    )
+    attributes = {"beta1": 0.9, "beta2": 0.99, "epsilon": 1e-6, "weight_decay": decay, "decoupled": decoupled}
+    return OpCase("adam", name, operands, attributes, step=step)
+
+
+def trace() -> Iterator[OpCase]:
+    for rows in (1, 3, 77):
+        sums = In(_normal(7, rows, len(Sums)), arena="sums", batch=False)
+        yield OpCase("trace", str(rows), (sums,), {"slot": TRACED - 1}, depth=rows)
+    yield OpCase("trace", "later step", (sums,), {"slot": TRACED - 1}, step=5, depth=77)
+    sums = In(np.array([[1, np.nan, 2, 3], [4, 5, np.inf, 6]], np.float32), arena="sums", batch=False)
+    yield OpCase("trace", "nan", (sums,), {"slot": TRACED - 1})
 
 
 CASES: list[OpCase] = [
     case
     for group in (
         gather, dense, dense_grad_input, dense_grad_weight, activation, activation_grad,
-        softmax_xent, topk_errors, tally, sgd,
+        softmax_xent, topk_errors, tally, sgd, adam, trace,
     )
     for case in group()
 ]  # fmt: skip

@@ -14,7 +14,8 @@ from capacity.engine.cuda.executor import CudaExecutor
 from capacity.engine.cuda.recording import Launch, Product, Recording
 from capacity.engine.cuda.text import kernel_text
 from capacity.engine.executor import steps_per_epoch
-from capacity.engine.program import SGD, Program, compile_evaluation
+from capacity.engine.optimizers import SGD, AdamW
+from capacity.engine.program import Program, compile_evaluation
 from capacity.models import MLP
 from tests import test_ops
 from tests.cases import CASES
@@ -25,7 +26,7 @@ FEW = 1
 MANY = 3
 """Blocks instead of those recorded: one for all work, so that loops go round; or more than there is work for."""
 
-_MOST_ELEMENTS = 3000
+_MOST_ELEMENTS = 4500  # so that there is an update whose sums are of two blocks
 
 
 @dataclass(frozen=True)
@@ -95,20 +96,27 @@ class Training:
         """Return what is left in the replicas: after training, and of an evaluation after it."""
         run, replicas = self.run, self.run.start(target.dtype)
         replicas.active[1] = False
+        replicas.trace[:] = -1  # to be found again where nothing is written
         target.executor(run.program()).run(replicas, run.source, 0, self.steps)
         topk = (1, 5)
         evaluation = compile_evaluation(run.model, run.source.features.shape[1], run.classes, topk)
         sums = np.zeros((len(run.seeds), 1 + len(topk)))
-        evaluated = replace(replicas, statistics=sums, optimizer=np.zeros((len(run.seeds), 0), target.dtype))
+        none = np.zeros((len(run.seeds), 0), target.dtype)
+        evaluated = replace(replicas, statistics=sums, optimizer=none, anchor=none)
         target.executor(evaluation).run(evaluated, run.source, 0, steps_per_epoch(evaluation, len(run.source.labels)))
-        return {"parameters": replicas.parameters, "optimizer": replicas.optimizer, "statistics": sums}
+        names = ("parameters", "optimizer", "trace")
+        return {**{name: getattr(replicas, name) for name in names}, "statistics": sums}
 
 
 _PLAIN = Run(MLP((9, 4)), make_source(70, 6, 7), classes=7, seeds=(3, 1, 4), lrs=(0.5, 0.1, 0.2))
 TRAININGS = {
     "plain": Training(_PLAIN, 4),
     "momentum": Training(replace(_PLAIN, source=make_source(70, 6, 7, stored="float32"), optimizer=SGD(0.5, 1e-3)), 4),
+    "adam": Training(replace(_PLAIN, optimizer=AdamW(weight_decay=0.1)), 4),
+    "traced": Training(replace(_PLAIN, trajectory=4), 4),
+    "traced adam": Training(replace(_PLAIN, optimizer=AdamW(weight_decay=0.1), trajectory=4), 4),
     "unfused": Training(replace(_PLAIN, model=MLP((9, 4), activation="gelu"), fused=False), 4),
+    "subsets": Training(replace(_PLAIN, samples=(50, 70, 20)), 4),
     "accumulated": Training(replace(_PLAIN, source=make_source(700, 6, 7), batch=600), 2),
 }
 
@@ -140,5 +148,5 @@ def run_with_threads(texts: Texts = kernel_text, op: str | None = None) -> None:
     for blocks in (None, FEW):
         for case in small_cases(op):
             run_op(case, Simulated(blocks=blocks, engine="threads", texts=texts))
-    for name in ("plain", "momentum"):
+    for name in ("plain", "momentum", "adam", "traced"):
         TRAININGS[name].on(Simulated(engine="threads", texts=texts))

@@ -32,6 +32,7 @@ class Fault:
         if self.kernel not in (None, op):
             return text
         start = text.index(f"csrc/cuda/{op}.cu") if self.kernel else 0
+        start *= self.before in text[start:]  # else it is in a header that the kernel includes
         times = text.count(self.before, start)
         if times != 1:
             raise ValueError(
@@ -46,9 +47,11 @@ _WHOLE_WARPS = "for (int64_t j = lane(); j < K / kWarp * kWarp; j += kWarp) {"
 FAULTS = (
     # Barriers and warps
     Fault("missing barrier after a write", "gather", "__syncthreads();\n    const", "const"),
+    Fault("missing barrier after what one thread works out", "adam", "__syncthreads();", ""),
     Fault("missing barrier before the next round", "gather", "__syncthreads();  // shared_row", "// shared_row"),
     Fault("barrier that not all threads reach", "gather", "__syncthreads();\n    const",
           "if (threadIdx.x < D) { __syncthreads(); }\n    const"),
+    Fault("sums read before all warps have written them", "dense_grad_weight", "__syncthreads();\n    if", "if"),
     Fault("every thread writes a shared value", "gather", "if (threadIdx.x == 0) {", "{"),
     Fault("every thread writes its replica's order", "begin_step", "if (first_index() != 0) return;", ""),
     Fault("lanes without work leave before a shuffle", "softmax_xent", "real max =",
@@ -58,27 +61,45 @@ FAULTS = (
     Fault("a lane's sum taken for the warp's", "softmax_xent", "sum = warp_sum(sum);", ""),
     Fault("every lane adds the warp's sum", "tally", "if (lane() == 0) m->", "m->"),
     Fault("two warps add to one sum", "tally", "first_warp() > 0 || ", ""),
+    Fault("a warp's sum taken for the block's", "sgd", "warp < int(blockDim.x / kWarp)", "warp < 1"),
+    Fault("warps' sums read before all are written", "sgd", "__syncthreads();\n    if (threadIdx.x < kTraceSums)",
+          "if (threadIdx.x < kTraceSums)"),
+    Fault("warps' sums written before they are read", "sgd", "__syncthreads();  // of_warps", "// of_warps"),
     # Bounds
     Fault("last element left out", "activation", "i < n;", "i < n - 1;"),
-    Fault("an element too many", "dense", "i < n;", "i <= n;"),
-    Fault("store not guarded in the last block", "sgd", "i < n;", "i < (n + 255) / 256 * 256;"),
+    Fault("an element too many", "dense", "j >= H", "j > H"),
+    Fault("store not guarded in the last block", "sgd", "i < n; i += all_threads()) update(i);",
+          "i < (n + 255) / 256 * 256; i += all_threads()) update(i);"),
     Fault("tail of a row left out", "softmax_xent", _LANES, _WHOLE_WARPS),
     Fault("a row too many in a partial batch", "softmax_xent", "r >= b.rows", "r > b.rows"),
     Fault("rows that a partial batch lacks not cleared", "gather", "if (!exists) {", "if (false) {"),
     # Strides and places
     Fault("stride of a block instead of the grid", "dense_grad_input", "i += all_threads()", "i += blockDim.x"),
-    Fault("row taken for column", "dense", "b[i % H]", "b[i / H]"),
+    Fault("row taken for column", "dense", "b[j]", "b[row]"),
+    Fault("last piece of a row left out", "dense", "(H + blockDim.x - 1) / blockDim.x", "H / 2 / blockDim.x + 1"),
     Fault("transposed stride", "dense_grad_weight", "dy[r * H + j]", "dy[j * rows.rows + r]"),
+    Fault("rows of a warp left out", "dense_grad_weight", "int w = 1;", "int w = 2;"),
     Fault("replicas in one place", None, "replica() * m->strides[o.arena] + o.offset", "o.offset"),
     Fault("sums of all replicas in one place", "tally", "replica() * m->statistics_stride + ", ""),
+    Fault("trace of all replicas in one place", "trace", "replica() * m->trace_size + ", ""),
+    Fault("trace of all steps in one row", "trace", " + (m->step - m->first_step) * m->trace_step", ""),
+    Fault("row counted from the first step of all", "trace", "m->step - m->first_step", "m->step"),
+    Fault("sums of all blocks in one place", "sgd", "first / kTraceBlock * kTraceSums + threadIdx.x", "threadIdx.x"),
+    Fault("distance taken after the update", "adam", "const double before = double(w[i])",
+          "update(i);\n      const double before = double(w[i])"),
     # State
     Fault("memory read before it is written", "dense_grad_weight", "micro > 0 ? db[j] + sum : sum", "db[j] + sum"),
+    Fault("step counted from the run's beginning", "adam", "m->step + 1", "m->step - m->first_step + 1"),
+    Fault("rate of the first replica for all", "adam", "m->replicas[replica()].lr", "m->replicas[0].lr"),
     Fault("gradient of earlier micro-batches lost", "dense_grad_weight", "micro > 0 ? db[j] + sum : sum", "sum"),
+    Fault("replica that is not active traced", "trace", " || !is_active(m)", ""),
     Fault("replica that is not active updated", "sgd", "if (!is_active(m)) return;", ""),
     Fault("replica that is not active given a gradient", "softmax_xent", " || !is_active(m)", ""),
     Fault("order of the first epoch kept", "begin_step", "r.epoch == epoch", "r.epoch >= 0"),
+    Fault("all rows taken for the subset", "begin_step", "r.subset_seed, r.samples,", "r.subset_seed, m->samples,"),
     Fault("step counted by every replica", "end_step", " && replica() == 0", ""),
-    Fault("ties broken the wrong way", "topk_errors", "!(zr[j] <= own)", "!(zr[j] < own)"),
+    Fault("ties broken the wrong way", None, "!(logit <= own)", "!(logit < own)"),
+    Fault("errors of a lane taken for the row's", "softmax_xent", "before = warp_sum(before);", ""),
 )  # fmt: skip
 
 

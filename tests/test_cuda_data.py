@@ -9,11 +9,11 @@ import pytest
 
 from capacity.engine.cuda import data
 from capacity.engine.cuda.executor import CudaExecutor, bytes_needed
-from capacity.engine.executor import STORED_TYPES, Replicas, Source
+from capacity.engine.executor import STORED_TYPES, Source
 from capacity.engine.program import SGD, compile_evaluation
 from capacity.models import MLP
 from tests.cudasim_backend import SimulatedBackend
-from tests.executors import Run, make_source
+from tests.executors import Run, make_replicas, make_source
 
 RUN = Run(MLP((5,)), make_source(70, 6, 3), classes=3, batch=16, seeds=(3, 1), lrs=(0.5, 0.1))
 
@@ -58,10 +58,7 @@ def test_an_evaluation_is_streamed_once_for_all_replicas(monkeypatch: pytest.Mon
     for free in (0, 1 << 40):
         backend = SimulatedBackend()
         backend.free_bytes = free
-        start = RUN.start("float64")
-        replicas = Replicas(
-            start.parameters, start.optimizer, np.zeros((2, 2)), start.seeds, start.lrs, np.ones(2, np.bool_)
-        )
+        replicas = make_replicas(RUN.start("float64").parameters, 1100, statistics=2)
         executor = CudaExecutor(program, "float64", backend)
         executor.run(replicas, source, 0, 3)
         losses.append(replicas.statistics)
@@ -96,7 +93,8 @@ def test_rows_are_sent_once_and_an_evaluation_reads_back_its_statistics_only(mon
         assert [id(out) for out in got][:1] == [id(replicas.parameters)]
         for source in (RUN.source, test):
             got.clear()
-            measured = replace(replicas, statistics=np.zeros((2, 2)))
+            samples = np.full(2, len(source.labels))
+            measured = replace(replicas, statistics=np.zeros((2, 2)), samples=samples)
             evaluation.run(measured, source, 0, 1)
             assert [id(out) for out in got] == [id(measured.statistics)]
         got.clear()
@@ -108,9 +106,10 @@ def test_rows_make_room_for_others() -> None:
     executor.run(RUN.start("float64"), RUN.source, 0, 1)
     executor.backend.free_bytes = 0  # type: ignore[attr-defined]
     other = make_source(50, 6, 3, seed=1)
-    executor.run(RUN.start("float64"), other, 0, 1)
+    replicas = replace(RUN, source=other).start("float64")
+    executor.run(replicas, other, 0, 1)
     (kept,) = executor._data
-    assert kept.holds(other, 2)
+    assert kept.holds(other, replicas)
 
 
 def test_memory_for_training_is_taken_before_data_take_what_is_free() -> None:
@@ -138,5 +137,5 @@ def test_the_memory_that_is_needed_is_the_memory_that_is_asked_for(
     run = replace(RUN, optimizer=SGD(momentum=0.9))
     dtype = np.dtype("float32")
     CudaExecutor(run.program(), dtype.name, SimulatedBackend()).session(replicas, 0)
-    empty_arenas = 1  # of no statistics: one byte
+    empty_arenas = 3  # a byte each: no statistics, no anchor, no sums
     assert asked == bytes_needed(run.program(), dtype, replicas) + empty_arenas

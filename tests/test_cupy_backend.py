@@ -19,7 +19,7 @@ from capacity.engine.cuda.errors import CudaError, FullError
 from capacity.engine.cuda.executor import CudaExecutor
 from capacity.engine.cuda.recording import CALL, Launch, Matrix, Product, Recording
 from capacity.engine.executor import element_type
-from capacity.engine.program import SGD
+from capacity.engine.optimizers import SGD, AdamW, Optimizer
 from capacity.models import MLP
 from tests import fake_cuda
 from tests.executors import REFERENCE, Run, make_source
@@ -116,8 +116,8 @@ def test_arenas_begin_as_nan(backend: CupyBackend) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9, weight_decay=0.01)])
-def test_a_training_is_that_of_the_reference(backend: CupyBackend, dtype: str, optimizer: SGD) -> None:
+@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9, weight_decay=0.01), AdamW()], ids=str)
+def test_a_training_is_that_of_the_reference(backend: CupyBackend, dtype: str, optimizer: Optimizer) -> None:
     run = Run(MLP((7,)), make_source(50, 6, 3), 3, batch=16, optimizer=optimizer, seeds=(0, 1, 2), lrs=(0.5, 0.1, 0.3))
     expected = run.on(REFERENCE, 10)
     executor = CudaExecutor(run.program(), dtype, backend)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from capacity.engine import random
-from capacity.engine.executor import Replicas, Source
+from capacity.engine.executor import Source
 from capacity.engine.ops import SAVED
-from capacity.engine.program import MICRO_BATCH, SGD, Program, compile_evaluation
+from capacity.engine.optimizers import SGD, Adam, AdamW, Optimizer
+from capacity.engine.program import MICRO_BATCH, Program, compile_evaluation
 from capacity.models import MLP
-from tests.executors import ALL, CPU, NATIVE, REFERENCE, Run, Target, make_source
+from tests.executors import ALL, CPU, NATIVE, REFERENCE, Run, Target, make_replicas, make_source
 
 FLOAT64 = [REFERENCE, *(t for t in NATIVE if t.dtype == "float64")]
 DEPTHS = [(), (4,), (4, 3), (5, 2, 3)]
@@ -21,13 +22,10 @@ DEPTHS = [(), (4,), (4, 3), (5, 2, 3)]
 def mean_loss(run: Run, parameters: np.ndarray) -> float:
     """Return the mean cross-entropy over the source, from the reference's evaluation program."""
     program = compile_evaluation(run.model, run.source.features.shape[1], run.classes, (1,))
-    statistics = np.zeros((1, 2))
-    replicas = Replicas(
-        parameters[None], np.zeros((1, 0)), statistics, np.zeros(1, np.uint64), np.ones(1), np.ones(1, np.bool_)
-    )
     samples = len(run.source.labels)
+    replicas = make_replicas(parameters[None], samples, statistics=2)
     REFERENCE.executor(program).run(replicas, run.source, 0, -(-samples // program.batch))
-    return float(statistics[0, 0]) / samples
+    return float(replicas.statistics[0, 0]) / samples
 
 
 @pytest.mark.parametrize("target", FLOAT64, ids=str)
@@ -65,8 +63,8 @@ def test_one_step_by_hand(target: Target) -> None:
 
 @pytest.mark.parametrize("target", NATIVE, ids=str)
 @pytest.mark.parametrize("steps", [1, 10, 100])
-@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9, weight_decay=1e-3)], ids=["plain", "momentum"])
-def test_parameters_follow_the_reference(target: Target, steps: int, optimizer: SGD) -> None:
+@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9, weight_decay=1e-3), AdamW(epsilon=0.01)], ids=str)
+def test_parameters_follow_the_reference(target: Target, steps: int, optimizer: Optimizer) -> None:
     run = Run(MLP((20, 15)), make_source(100, 13, 5), classes=5, optimizer=optimizer, lrs=(0.1,))
     expected = run.on(REFERENCE, steps).parameters
     tolerance = 20 * steps * target.epsilon
@@ -76,9 +74,9 @@ def test_parameters_follow_the_reference(target: Target, steps: int, optimizer: 
 
 
 @pytest.mark.parametrize("target", ALL, ids=str)
-@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9)], ids=["plain", "momentum"])
+@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.9), Adam(epsilon=0.01)], ids=str)
 @pytest.mark.parametrize("activation", SAVED)
-def test_fusions_change_nothing(target: Target, optimizer: SGD, activation: str) -> None:
+def test_fusions_change_nothing(target: Target, optimizer: Optimizer, activation: str) -> None:
     run = Run(MLP((9, 8), activation), make_source(70, 6, 3), classes=3, optimizer=optimizer)
     fused, plain = (replace(run, fused=f).on(target, 6).parameters for f in (True, False))
     np.testing.assert_allclose(fused, plain, rtol=20 * target.epsilon, atol=20 * target.epsilon)
@@ -112,9 +110,9 @@ def test_a_partial_last_batch_is_a_batch_of_its_own_size(target: Target) -> None
     # 7 rows in batches of 5: the second step must equal one full-batch step over the two rows that are left.
     source = make_source(7, 3, 2)
     run = Run(MLP((4,)), source, classes=2, batch=5)
-    last = random.permutation(0, 0, 7, np.array([5, 6]))
+    last = random.permutation(0, random.PURPOSE_ORDER, 0, 7, np.array([5, 6]))
     rest = Run(run.model, Source(source.features[last], source.labels[last], source.scale), classes=2, batch=2)
-    replicas = run.on(target, 1)
+    replicas = replace(run.on(target, 1), samples=np.array([2]))
     target.executor(rest.program()).run(replicas, rest.source, 0, 1)
     np.testing.assert_allclose(run.on(target, 2).parameters, replicas.parameters, atol=20 * target.epsilon)
 

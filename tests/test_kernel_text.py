@@ -43,7 +43,8 @@ def test_text_is_complete_and_the_same_everywhere(op: str) -> None:
 @pytest.mark.parametrize("op", KERNELS)
 def test_every_line_is_at_the_number_it_has_in_its_file(op: str) -> None:
     parts = re.split(r'^#line 1 "csrc/(.+)"\n', kernel_text(op, "float32"), flags=re.MULTILINE)[1:]
-    assert parts[-4::2] == ["cuda/device.cuh", f"cuda/{op}.cu"]
+    assert "cuda/device.cuh" in parts[::2]
+    assert parts[-2] == f"cuda/{op}.cu"
     for name, part in zip(parts[::2], parts[1::2], strict=True):
         lines = (FOLDER / name).read_text("utf-8").splitlines()
         left_out = [line for line, kept in zip(lines, part.splitlines(), strict=True) if line != kept]

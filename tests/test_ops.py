@@ -41,9 +41,10 @@ def test_softmax_xent_by_hand() -> None:
     # softmax(0, ln 3) = (1/4, 3/4): losses ln 4 and ln(4/3); gradients of the mean over two rows are halved.
     z = np.array([[0.0, np.log(3.0)], [0.0, np.log(3.0)]])
     y = np.array([0, 1], np.int32)
-    case = OpCase("softmax_xent", "hand", (Out((2,)), Out((2, 2)), In(z), In(y, arena="labels")), {}, 2)
+    case = OpCase("softmax_xent", "hand", (Out((2,)), Out((2, 2)), Out((2,)), In(z), In(y, arena="labels")), {}, 2)
     for target in ALL:
-        loss, dz, _ = run_op(case, target)
+        loss, dz, wrong, *_ = run_op(case, target)
+        np.testing.assert_array_equal(wrong, [1, 0])
         np.testing.assert_allclose(loss, [np.log(4), np.log(4 / 3)], rtol=1e-6)
         np.testing.assert_allclose(dz, [[-3 / 8, 3 / 8], [1 / 8, -1 / 8]], rtol=1e-6)
 

@@ -33,16 +33,16 @@ def test_uniform_is_the_same_natively(count: int) -> None:
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 31, 32, 33, 1437, 60_000])
 def test_permutation_is_a_bijection_and_the_same_natively(n: int) -> None:
     positions = np.arange(n)
-    order = random.permutation(7, 3, n, positions)
+    order = random.permutation(7, random.PURPOSE_ORDER, 3, n, positions)
     np.testing.assert_array_equal(np.sort(order), positions)
-    np.testing.assert_array_equal(_cpu.permutation(7, 3, n, positions), order)
+    np.testing.assert_array_equal(_cpu.permutation(7, random.PURPOSE_ORDER, 3, n, positions), order)
 
 
 def test_permutation_of_a_large_domain_is_the_same_natively() -> None:
     n = 10_000_000_019  # more than 32 bits
     positions = np.random.default_rng(0).integers(0, n, 1000)
-    order = random.permutation(7, 3, n, positions)
-    np.testing.assert_array_equal(_cpu.permutation(7, 3, n, positions), order)
+    order = random.permutation(7, random.PURPOSE_ORDER, 3, n, positions)
+    np.testing.assert_array_equal(_cpu.permutation(7, random.PURPOSE_ORDER, 3, n, positions), order)
     assert len(np.unique(order)) == len(np.unique(positions))
     assert order.max() < n
 
@@ -53,7 +53,7 @@ def test_every_place_is_equally_likely() -> None:
     n, keys = 10, 4000
     counts = np.zeros((n, n))
     for epoch in range(keys):
-        counts[np.arange(n), _cpu.permutation(1, epoch, n, np.arange(n))] += 1
+        counts[np.arange(n), _cpu.permutation(1, random.PURPOSE_ORDER, epoch, n, np.arange(n))] += 1
     chi_square = ((counts - keys / n) ** 2 / (keys / n)).sum()
     assert abs(chi_square - (n - 1) ** 2) < 5 * np.sqrt(2) * (n - 1)
 
@@ -61,10 +61,12 @@ def test_every_place_is_equally_likely() -> None:
 def test_neighbours_are_not_kept_together() -> None:
     # In a random order of n, the chance that the successor of i follows it is 1/n: about one pair per order.
     n, orders = 1000, 200
-    pairs = sum((np.diff(_cpu.permutation(2, epoch, n, np.arange(n))) == 1).sum() for epoch in range(orders))
+    places = np.arange(n)
+    drawn = (_cpu.permutation(2, random.PURPOSE_ORDER, epoch, n, places) for epoch in range(orders))
+    pairs = sum((np.diff(order) == 1).sum() for order in drawn)
     assert abs(pairs - orders) < 5 * np.sqrt(orders)
 
 
-def test_orders_differ_between_seeds_and_epochs() -> None:
-    orders = {tuple(random.permutation(seed, epoch, 50, np.arange(50))) for seed in range(5) for epoch in range(5)}
-    assert len(orders) == 25
+def test_orders_differ_between_seeds_purposes_and_epochs() -> None:
+    keys = [(seed, purpose, epoch) for seed in range(5) for purpose in range(1, 4) for epoch in range(5)]
+    assert len({tuple(random.permutation(*key, 50, np.arange(50))) for key in keys}) == len(keys)

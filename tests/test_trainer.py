@@ -7,6 +7,7 @@ import pytest
 
 import capacity
 from capacity.data import Dataset, Split
+from capacity.engine.optimizers import Optimizer
 from capacity.errors import DeviceError, InputError
 from capacity.training import Trainer
 from tests.executors import make_source
@@ -82,13 +83,13 @@ def test_top5_is_nan_where_it_would_say_nothing() -> None:
 def test_training_learns(device: str) -> None:
     trainer = make_trainer(device)
     before = trainer.evaluate().loss
-    trainer.advance(30 * trainer.steps_per_epoch)
+    trainer.advance(30 * int(trainer.steps_per_epoch[0]))
     assert (trainer.evaluate().loss < before - 0.1).all()
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("optimizer", [capacity.SGD(), capacity.SGD(momentum=0.9)], ids=["plain", "momentum"])
-def test_states_carry_everything_on(device: str, optimizer: capacity.SGD) -> None:
+@pytest.mark.parametrize("optimizer", [capacity.SGD(), capacity.SGD(momentum=0.9), capacity.AdamW()], ids=str)
+def test_states_carry_everything_on(device: str, optimizer: Optimizer) -> None:
     unbroken = make_trainer(device, optimizer=optimizer)
     unbroken.advance(10)
     first = make_trainer(device, optimizer=optimizer)
@@ -167,6 +168,7 @@ def test_glorot_start_is_uniform_with_the_stated_limit() -> None:
         ({"lrs": [0.1]}, "lrs and seeds must have the same length"),
         ({"seeds": [0, -1]}, "seed must be from 0"),
         ({"threads": 0}, "threads must be 1 or more"),
+        ({"optimizer": "adam"}, "optimizer must be an SGD, an Adam or an AdamW, got 'adam'; write, for instance,"),
         ({"precision": "float23"}, "did you mean 'float32'?"),
         ({"precision": "bf32"}, "did you mean 'tf32'?"),
     ],
@@ -177,13 +179,15 @@ def test_bad_arguments_are_refused(changes: dict[str, object], message: str) -> 
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("precision", ["tf32", "bf16"])
-@pytest.mark.parametrize("device", DEVICES)
-def test_precisions_of_tensor_cores_are_refused_elsewhere(device: str, precision: str) -> None:
+@pytest.mark.parametrize(
+    ("device", "precision", "offered"),
+    [("cpu", "tf32", "'cuda'"), ("reference", "tf32", "'cuda'"), ("reference", "bf16", "'cuda' or 'cpu'")],
+)
+def test_precisions_that_round_factors_are_refused_elsewhere(device: str, precision: str, offered: str) -> None:
     with pytest.raises(InputError) as caught:
         make_trainer(device, precision=precision)
     assert str(caught.value) == (
-        f"precision '{precision}' is offered by device 'cuda' only, got device '{device}'; use that device, or "
+        f"precision '{precision}' is offered by device {offered} only, got device '{device}'; use that device, or "
         "precision 'float32' or 'float64'."
     )
 
@@ -237,7 +241,7 @@ def test_train_keeps_the_learning_curve_and_the_parameters() -> None:
         assert result.loss[epoch] == trainer.evaluate().loss[0]
         assert result.top1[epoch] == trainer.evaluate().top1[0]
         last = trainer.states()[0].parameters
-        trainer.advance(trainer.steps_per_epoch)
+        trainer.advance(int(trainer.steps_per_epoch[0]))
     assert {k: v.shape for k, v in result.parameters.items()} == {
         "hidden1/weight": (6, 8), "hidden1/bias": (8,), "softmax/weight": (8, 7), "softmax/bias": (7,),
     }  # fmt: skip

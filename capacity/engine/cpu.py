@@ -1,15 +1,17 @@
-"""The CPU executor: the native loop of csrc/cpu over the same programs, float32 or float64."""
+"""The CPU executor: the native loop of csrc/cpu over the same programs, float32 or float64, or float32
+with the factors of products rounded to bfloat16.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
+from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.executor import Replicas, Source
+from capacity.engine.executor import Replicas, Source, check_run
 from capacity.engine.initialise import Uniform
 from capacity.engine.machine import usable_cores
 from capacity.engine.program import ARENAS, BoundCall, Operand, Program
@@ -35,19 +37,25 @@ if os.environ.get(PATH_VARIABLE):
             f"{PATH_VARIABLE} must be one of {', '.join(_cpu.supported_paths())} here: {error}; unset it."
         ) from error
 
+BF16_VARIABLE = "CAPACITY_BF16"
+"""Environment variable that, set to 'emulated', offers precision 'bf16' on every processor, slowly: for tests."""
+
 uniform: Uniform = _cpu.uniform
 permutation = _cpu.permutation
+step_sums = _cpu.step_sums
 
 
 class CpuExecutor:
     """Runs a program natively. The GIL is released, nothing is allocated per step, Python is not entered."""
 
-    def __init__(self, program: Program, dtype: np.dtype[Any], threads: int | None = None) -> None:
-        native = _cpu.ProgramF64 if dtype == np.float64 else _cpu.ProgramF32
+    def __init__(self, program: Program, precision: str, threads: int | None = None) -> None:
+        self._program = program
+        native = _cpu.ProgramF64 if precision == "float64" else _cpu.ProgramF32
+        factors = "stored" if precision != "bf16" else "bf16_emulated" if _emulates_bf16() else "bf16"
         sizes = [program.sizes[name] for name in ARENAS]
         body, update = ([_native_call(c) for c in calls] for calls in (program.body, program.update))
-        self._native = native(body, update, sizes, program.batch, program.micro_batch)
-        self._threads = threads or usable_cores()
+        self._native = native(body, update, sizes, program.batch, program.micro_batch, factors)
+        self._threads, self._blas = threads or usable_cores(), _cpu.uses_blas()
 
     def reserve(self, replicas: Replicas) -> None:
         """Do nothing: memory is allocated at the first run, and data take none."""
@@ -55,10 +63,11 @@ class CpuExecutor:
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
         r = replicas
-        with _blas_pools().limit(limits=1):
+        check_run(self._program, replicas, source, steps)
+        with _blas_pools().limit(limits=1) if self._blas else nullcontext():
             self._native.run(
-                r.parameters, r.optimizer, r.statistics, r.seeds, r.lrs, r.active,
-                source.features, source.labels, source.scale, first_step, steps, self._threads,
+                r.parameters, r.optimizer, r.statistics, r.seeds, r.lrs, r.samples, r.subsets, r.active,
+                r.anchor, r.trace, source.features, source.labels, source.scale, first_step, steps, self._threads,
             )  # fmt: skip
 
     def arena(self, name: str) -> NDArray[Any]:
@@ -66,21 +75,32 @@ class CpuExecutor:
         return self._native.arena(ARENAS.index(name))
 
 
+def why_no_bf16() -> str | None:
+    """Return why precision 'bf16' cannot be had here (a sentence without its full stop), or None where it can."""
+    return None if _emulates_bf16() else _cpu.why_no_bf16()
+
+
 def describe() -> dict[str, str]:
-    """Return the instruction set and BLAS in use, for provenance."""
+    """Return the instruction set in use, and the BLAS if it needs one, for provenance."""
     found = details()
     blas = sorted({f"{library['name']} {library['version']}" for library in found["blas"]})
-    return {"simd": found["simd"], "blas": ", ".join(blas) or "unknown"}
+    return {"simd": found["simd"], "blas": (", ".join(blas) or "unknown") if _cpu.uses_blas() else "none"}
 
 
 def details() -> dict[str, Any]:
-    """Return the instruction set in use and those that could be, and the BLAS libraries with their own threads."""
-    pools = [pool for pool in _blas_pools().info() if pool["user_api"] == "blas"]
+    """Return the instruction set in use and those that could be, whether bf16 can be had, and the BLAS libraries."""
+    why, pools = why_no_bf16(), [pool for pool in _blas_pools().info() if pool["user_api"] == "blas"]
     return {
         "simd": _cpu.current_path(),
         "simd_supported": _cpu.supported_paths(),
+        "bf16": why is None,
+        **({} if why is None else {"bf16_reason": why}),
         "blas": [{"name": p["internal_api"], "version": p["version"], "threads": p["num_threads"]} for p in pools],
     }
+
+
+def _emulates_bf16() -> bool:
+    return os.environ.get(BF16_VARIABLE) == "emulated"
 
 
 def _native_call(call: BoundCall) -> tuple[str, list[tuple[int, int, int, int] | None], dict[str, Any]]:

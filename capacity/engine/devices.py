@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.engine.cuda import availability
-from capacity.engine.executor import Executor, element_type
+from capacity.engine.executor import Executor
 from capacity.engine.initialise import Uniform
 from capacity.engine.machine import processor_name
 from capacity.engine.program import Program
 from capacity.errors import DeviceError, InputError, did_you_mean
 
 DEVICES = ("auto", "cpu", "cuda", "reference")
-CUDA_PRECISIONS = ("tf32", "bf16")
-"""Precisions of tensor cores: everything is kept and summed in float32, and products round their factors."""
-PRECISIONS = ("float32", "float64", *CUDA_PRECISIONS)
+ROUNDED = {"tf32": ("cuda",), "bf16": ("cuda", "cpu")}
+"""Precisions in which products round their factors and all else is float32, with the devices that may offer them."""
+PRECISIONS = ("float32", "float64", *ROUNDED)
 
 
 def resolve_device(device: str) -> str:
@@ -45,16 +45,27 @@ def resolve_precision(device: str, precision: str) -> str:
     ------
     InputError
         When the precision is unknown, or the device does not offer it.
+    DeviceError
+        When the device offers it, but not on this machine.
     """
     if precision not in PRECISIONS:
         raise InputError(
             f"precision must be a known precision, got '{precision}'{did_you_mean(precision, PRECISIONS)}."
         )
-    if precision in CUDA_PRECISIONS and device != "cuda":
+    offering = ROUNDED.get(precision, DEVICES)
+    if device not in offering:
         raise InputError(
-            f"precision '{precision}' is offered by device 'cuda' only, got device '{device}'; use that device, or "
-            "precision 'float32' or 'float64'."
+            f"precision '{precision}' is offered by device {' or '.join(map(repr, offering))} only, got device "
+            f"'{device}'; use that device, or precision 'float32' or 'float64'."
         )
+    if (device, precision) == ("cpu", "bf16"):
+        from capacity.engine import cpu
+
+        why = cpu.why_no_bf16()
+        if why:
+            raise DeviceError(
+                f"precision 'bf16' cannot be had on device 'cpu': {why}; use precision 'float32', or device 'cuda'."
+            )
     return "float64" if device == "reference" else precision
 
 
@@ -71,7 +82,7 @@ def make_executor(device: str, program: Program, precision: str, threads: int | 
         return CudaExecutor(program, precision, shared_backend())
     from capacity.engine.cpu import CpuExecutor
 
-    return CpuExecutor(program, element_type(precision), threads)
+    return CpuExecutor(program, precision, threads)
 
 
 def host_array(device: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

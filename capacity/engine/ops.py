@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from capacity.engine.trajectory import Sums
 from capacity.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _activation_grad_shapes(dy: Shape, saved: Shape, *, activation: str) -> tupl
 
 def _softmax_xent_shapes(z: Shape, y: Shape) -> tuple[Shape, ...]:
     _require(len(z) == 2 and y == (ROWS,), "softmax_xent", (z, y))
-    return (ROWS,), z
+    return (ROWS,), z, (ROWS,)
 
 
 def _softmax_xent_gradient(tape: Tape, call: Call, dy: Value | None) -> Sequence[Value | None]:
@@ -132,6 +133,17 @@ def _sgd_shapes(*operands: Shape | None, momentum: float, weight_decay: float) -
     return ()
 
 
+def _adam_shapes(
+    *operands: Shape | None, beta1: float, beta2: float, epsilon: float, weight_decay: float, decoupled: bool
+) -> tuple[Shape, ...]:
+    return ()
+
+
+def _trace_shapes(sums: Shape, *, slot: int) -> tuple[Shape, ...]:
+    _require(sums[1:] == (len(Sums),), "trace", (sums,))
+    return ()
+
+
 OPS: dict[str, Op] = {
     op.name: op
     for op in (
@@ -145,5 +157,7 @@ OPS: dict[str, Op] = {
         Op("topk_errors", _topk_errors_shapes),
         Op("tally", _tally_shapes),
         Op("sgd", _sgd_shapes),
+        Op("adam", _adam_shapes),
+        Op("trace", _trace_shapes),
     )
 }

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from capacity.engine import fuse
 from capacity.engine.ops import ROWS, Shape
+from capacity.engine.optimizers import SGD, Optimizer
 from capacity.engine.tape import Attribute, Call, Parameter, Tape, Value
+from capacity.engine.trajectory import Sums, blocks
 
-ARENAS = ("parameters", "gradients", "optimizer", "activations", "labels")
+ELEMENT_ARENAS = ("parameters", "gradients", "optimizer", "anchor", "activations")
+"""Those that hold elements of the program's type."""
+
+ARENAS = (*ELEMENT_ARENAS, "labels", "sums")
+"""All, in the order of csrc/common/call.h: labels are int32, sums float64."""
 
 MICRO_BATCH = 512
 """Most rows that are in flight at once. A larger batch is run in pieces whose gradients are accumulated."""
@@ -19,18 +26,6 @@ _ALIGN = 16  # elements; activations start on a cache line in float32 and float6
 
 Model = Callable[[Tape, Value, int], Value]
 """A model maps (tape, inputs of shape (B, D), classes K) to logits of shape (B, K), recording ops on the tape."""
-
-
-@dataclass(frozen=True)
-class SGD:
-    """Stochastic gradient descent: v <- momentum v + g + weight_decay w, then w <- w - lr v.
-
-    Weight decay acts on every parameter, biases included. With both at 0 the update is w <- w - lr g and is folded
-    into the weight-gradient product.
-    """
-
-    momentum: float = 0.0
-    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -60,11 +55,12 @@ class Operand:
 
 @dataclass(frozen=True)
 class BoundCall:
-    """A call whose operands (outputs first, then inputs; None when absent) have their places."""
+    """A call whose operands have their places: `outputs` outputs first, then inputs; None when absent."""
 
     op: str
     operands: tuple[Operand | None, ...]
     attributes: dict[str, Attribute]
+    outputs: int
 
 
 @dataclass(frozen=True)
@@ -95,11 +91,22 @@ class Program:
     micro_batch: int
     statistics: tuple[str, ...] = ()
 
+    @property
+    def traced_segments(self) -> int:
+        """How many segments' sums a step writes to the trace; 0 where there is no trajectory."""
+        calls = (*self.body, *self.update)
+        return 1 + max((int(call.attributes["slot"]) for call in calls if call.op == "trace"), default=-1)
+
 
 def compile_training(
-    model: Model, inputs: int, classes: int, batch: int, optimizer: SGD, *, fused: bool = True
-) -> Program:
-    """Compile one training step. `fused=False` leaves every fusion out; tests hold the two to the same result."""
+    model: Model, inputs: int, classes: int, batch: int, optimizer: Optimizer, *, fused: bool = True,
+    trajectory: bool = False,
+) -> Program:  # fmt: skip
+    """Compile one training step.
+
+    `trajectory` adds the sums of :class:`capacity.engine.trajectory.Sums` for every segment, which the update takes as
+    it goes. `fused=False` leaves every fusion out; tests hold the two to the same result.
+    """
     tape = Tape()
     x, y = tape.record("gather", inputs=inputs, shuffled=True)
     loss = tape.record("softmax_xent", model(tape, x, classes), y)[0]
@@ -108,14 +115,14 @@ def compile_training(
     micro_batch = min(batch, MICRO_BATCH)
     plain = optimizer == SGD() and micro_batch == batch
     calls: Sequence[Call] = tape.calls
-    update: list[Call] = []
     if fused:
         calls = fuse.fuse_activation_grad(fuse.fuse_activation(calls))
-    if fused and plain:
+    if fused and plain and not trajectory:
         calls = fuse.fold_sgd(calls, {p.gradient: p.value for p in tape.parameters})
-    else:
-        update.append(_sgd_call(tape.parameters, optimizer))
-    return _place(fuse.drop_unread(calls), update, tape.parameters, batch, micro_batch)
+    program = _place(fuse.drop_unread(calls), tape.parameters, batch, micro_batch)
+    if program.sizes["gradients"] == 0:
+        return program  # the update is folded into the body
+    return _with_traced_update(program, optimizer) if trajectory else _with_update(program, optimizer)
 
 
 def compile_evaluation(model: Model, inputs: int, classes: int, topk: Sequence[int]) -> Program:
@@ -123,25 +130,46 @@ def compile_evaluation(model: Model, inputs: int, classes: int, topk: Sequence[i
     tape = Tape()
     x, y = tape.record("gather", inputs=inputs, shuffled=False)
     z = model(tape, x, classes)
-    loss = tape.record("softmax_xent", z, y)[0]
+    loss, _, wrong = tape.record("softmax_xent", z, y)
     tape.record("tally", loss, slot=0)
     for slot, k in enumerate(topk, start=1):
-        tape.record("tally", tape.record("topk_errors", z, y, k=k)[0], slot=slot)
+        tape.record("tally", wrong if k == 1 else tape.record("topk_errors", z, y, k=k)[0], slot=slot)
     calls = fuse.drop_unread(fuse.fuse_activation(tape.calls))
     names = ("loss", *(f"top{k}" for k in topk))
-    return _place(calls, [], tape.parameters, MICRO_BATCH, MICRO_BATCH, names)
+    return _place(calls, tape.parameters, MICRO_BATCH, MICRO_BATCH, names)
 
 
-def _sgd_call(parameters: Sequence[Parameter], optimizer: SGD) -> Call:
-    size = sum(math.prod(p.value.shape) for p in parameters)
-    w, g, v = (Value(arena, (size,), arena) for arena in ("parameters", "gradients", "optimizer"))
-    attributes: dict[str, Attribute] = {"momentum": optimizer.momentum, "weight_decay": optimizer.weight_decay}
-    return Call("sgd", (w, v if optimizer.momentum else None), (g,), attributes)
+def _with_update(program: Program, optimizer: Optimizer) -> Program:
+    """Add one call of the optimizer for all parameters."""
+    size = program.sizes["parameters"]
+    call = _update_call(optimizer, size, 0, (size,), None)
+    return replace(program, update=(call,), sizes={**program.sizes, "optimizer": sum(optimizer.states) * size})
+
+
+def _with_traced_update(program: Program, optimizer: Optimizer) -> Program:
+    """Add a call of the optimizer for every segment, and then what adds its sums up."""
+    size = program.sizes["parameters"]
+    updates, traces, rows = [], [], 0
+    for slot, segment in enumerate(program.segments):
+        sums = Operand("sums", rows * len(Sums), (blocks(segment.size), len(Sums)))
+        rows += blocks(segment.size)
+        updates.append(_update_call(optimizer, size, segment.offset, segment.shape, sums))
+        traces.append(BoundCall("trace", (sums,), {"slot": slot}, 0))
+    sizes = {"optimizer": sum(optimizer.states) * size, "anchor": size, "sums": rows * len(Sums)}
+    return replace(program, update=(*updates, *traces), sizes={**program.sizes, **sizes})
+
+
+def _update_call(optimizer: Optimizer, size: int, offset: int, shape: Shape, sums: Operand | None) -> BoundCall:
+    """Return the call that updates the parameters at `offset`, of `size` in all; states lie one after the other."""
+    starts = itertools.count(offset, size)
+    states = [Operand("optimizer", next(starts), shape) if kept else None for kept in optimizer.states]
+    w, g, anchor = (Operand(arena, offset, shape) for arena in ("parameters", "gradients", "anchor"))
+    operands = (w, *states, sums, g, anchor if sums else None)
+    return BoundCall(optimizer.op, operands, optimizer.attributes, len(operands) - 2)
 
 
 def _place(
     body: Sequence[Call],
-    update: Sequence[Call],
     parameters: Sequence[Parameter],
     batch: int,
     micro_batch: int,
@@ -162,16 +190,15 @@ def _place(
         if value is None:
             return None
         if value not in places:
-            whole = value.shape[0] != ROWS  # an arena as a whole, as the optimizers take it
-            places[value] = Operand(value.arena, 0 if whole else sizes[value.arena], value.shape)
-            rows = math.prod(micro_batch if n == ROWS else n for n in value.shape)
-            sizes[value.arena] = rows if whole else sizes[value.arena] + -(-rows // _ALIGN) * _ALIGN
+            places[value] = Operand(value.arena, sizes[value.arena], value.shape)
+            size = math.prod(micro_batch if n == ROWS else n for n in value.shape)
+            sizes[value.arena] += -(-size // _ALIGN) * _ALIGN
         if value.arena == "gradients":
             sizes["gradients"] = sizes["parameters"]
         return places[value]
 
     def bind(call: Call) -> BoundCall:
-        return BoundCall(call.op, tuple(place(v) for v in (*call.outputs, *call.inputs)), call.attributes)
+        operands = tuple(place(v) for v in (*call.outputs, *call.inputs))
+        return BoundCall(call.op, operands, call.attributes, len(call.outputs))
 
-    bound_body, bound_update = tuple(bind(c) for c in body), tuple(bind(c) for c in update)
-    return Program(bound_body, bound_update, tuple(segments), sizes, batch, micro_batch, statistics)
+    return Program(tuple(bind(c) for c in body), (), tuple(segments), sizes, batch, micro_batch, statistics)

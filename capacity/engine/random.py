@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 PURPOSE_INIT = 1
 PURPOSE_ORDER = 2
+PURPOSE_SUBSET = 3
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
@@ -55,12 +56,12 @@ def uniform(seed: int, purpose: int, stream: int, count: int) -> NDArray[np.floa
     return (words(seed, purpose, stream, count).astype(np.float64) + 0.5) * 2.0**-32
 
 
-def permutation(seed: int, epoch: int, n: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Map positions in [0, n) through the bijection of [0, n) keyed by (seed, epoch).
+def permutation(seed: int, purpose: int, stream: int, n: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Map positions in [0, n) through the bijection of [0, n) keyed by (seed, purpose, stream).
 
     An alternating Feistel network on the smallest power of two that holds n, walked until it falls inside [0, n).
     """
-    keys = words(seed, PURPOSE_ORDER, epoch, _FEISTEL_ROUNDS)
+    keys = words(seed, purpose, stream, _FEISTEL_ROUNDS)
     bits = max(n - 1, 0).bit_length()
     right_bits = (bits + 1) // 2
     left_mask, right_mask = np.uint64((1 << (bits - right_bits)) - 1), np.uint64((1 << right_bits) - 1)

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scipy.special import erf, expit
 
 from capacity.engine import random
-from capacity.engine.executor import Replicas, Source, steps_per_epoch
+from capacity.engine.executor import Replicas, Source, check_run, steps_per_epoch
 from capacity.engine.ops import LEAKY_SLOPE, OPS, ROWS
 from capacity.engine.program import BoundCall, Operand, Program
+from capacity.engine.trajectory import BLOCK, Sums
 
 Array = NDArray[np.float64]
 
@@ -30,18 +31,24 @@ class Frame:
     statistics: Array
     seed: int
     lr: float
+    samples: int  # n, of the N rows of the source
+    subset: int  # the seed that says which
     epoch: int
     start: int  # position in the epoch's order of the first row
     rows: int  # rows of this micro-batch
     batch_rows: int  # rows of the whole batch: the denominator of the mean
     accumulate: bool  # whether gradients of earlier micro-batches of this batch are there to add to
+    step: int  # steps of this replica before this one
+    trace: Array  # (segments, 4): the row of this step; (0, 4) where nothing is traced
 
 
 def gather(x: Array, y: NDArray[np.int32], f: Frame, *, inputs: int, shuffled: bool) -> None:
-    """x (B, D), y (B,): the next rows in the epoch's order (stored order unless shuffled), converted and scaled."""
+    """x (B, D), y (B,): the next rows of the subset in the epoch's order (in its own unless shuffled), scaled."""
     index = np.arange(f.start, f.start + f.rows)
     if shuffled:
-        index = random.permutation(f.seed, f.epoch, len(f.source.labels), index)
+        index = random.permutation(f.seed, random.PURPOSE_ORDER, f.epoch, f.samples, index)
+    if f.samples < len(f.source.labels):
+        index = random.permutation(f.subset, random.PURPOSE_SUBSET, 0, len(f.source.labels), index)
     x[:] = f.source.features[index].astype(np.float64) * f.source.scale
     y[:] = f.source.labels[index]
 
@@ -85,8 +92,12 @@ def activation_grad(dz: Array, dy: Array, saved: Array, f: Frame, *, activation:
     dz[:] = dy * ACTIVATIONS[activation][1](saved)
 
 
-def softmax_xent(loss: Array | None, dz: Array | None, z: Array, y: NDArray[np.int32], f: Frame) -> None:
+def softmax_xent(
+    loss: Array | None, dz: Array | None, wrong: Array | None, z: Array, y: NDArray[np.int32], f: Frame
+) -> None:
     """Cross-entropy of softmax(z) with label y, in nats, per row; dz: gradient of its mean over the whole batch.
+
+    wrong: the top-1 error, 1 or 0 a row, as `topk_errors` has it.
 
     softmax(z)_j = e^{z_j} / sum_i e^{z_i}, shifted by the row's maximum. (The formula in Dauphin & Bengio 2013,
     section 2, has e^{-x}: a slip of the sign.)
@@ -101,6 +112,8 @@ def softmax_xent(loss: Array | None, dz: Array | None, z: Array, y: NDArray[np.i
         dz[:] = e / total[:, None]
         dz[rows, y] -= 1.0
         dz /= f.batch_rows
+    if wrong is not None:
+        topk_errors(wrong, z, y, f, k=1)
 
 
 def topk_errors(wrong: Array, z: Array, y: NDArray[np.int32], f: Frame, *, k: int) -> None:
@@ -120,13 +133,55 @@ def tally(v: Array, f: Frame, *, slot: int) -> None:
     f.statistics[slot] += v.sum()
 
 
-def sgd(w: Array, v: Array | None, g: Array, f: Frame, *, momentum: float, weight_decay: float) -> None:
-    """v <- momentum v + g + weight_decay w; w <- w - lr v, over all parameters at once."""
+def sgd(
+    w: Array, v: Array | None, sums: Array | None, g: Array, anchor: Array | None, f: Frame,
+    *, momentum: float, weight_decay: float,
+) -> None:  # fmt: skip
+    """v <- momentum v + g + weight_decay w; w <- w - lr v. And, where they are asked for, the sums of the step."""
+    before = w.copy()
     step = g + weight_decay * w
     if v is not None:
         v[:] = momentum * v + step
         step = v
     w -= f.lr * step
+    _add_up(sums, before, w, g, anchor)
+
+
+def adam(
+    w: Array, m: Array, v: Array, sums: Array | None, g: Array, anchor: Array | None, f: Frame,
+    *, beta1: float, beta2: float, epsilon: float, weight_decay: float, decoupled: bool,
+) -> None:  # fmt: skip
+    """One step of Adam (Kingma & Ba 2015, algorithm 1) or AdamW. And, where they are asked for, the sums of the step.
+
+    m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2; w <- w - lr m^ / (sqrt(v^) + epsilon), where m^ and v^
+    are m and v divided by 1 - beta1^t and 1 - beta2^t, t = 1, 2, ... the number of the step. Weight decay is added to
+    g; or, decoupled, taken from w (Loshchilov & Hutter 2019, algorithm 2).
+    """
+    # 1 - beta^t; the difference itself would lose digits while beta^t is near 1.
+    correction1, correction2 = -np.expm1((f.step + 1) * np.log([beta1, beta2]))
+    before, decay = w.copy(), weight_decay * w
+    used = g if decoupled else g + decay
+    m[:] = beta1 * m + (1 - beta1) * used
+    v[:] = beta2 * v + (1 - beta2) * used**2
+    w -= f.lr * (m / correction1) / (np.sqrt(v / correction2) + epsilon)
+    if decoupled:
+        w -= f.lr * decay
+    _add_up(sums, before, w, g, anchor)
+
+
+def _add_up(sums: Array | None, before: Array, after: Array, g: Array, anchor: Array | None) -> None:
+    """sums (blocks, 4): of every BLOCK parameters; see :class:`capacity.engine.trajectory.Sums`."""
+    if sums is None or anchor is None:
+        return
+    step, distance = after - before, before - anchor
+    products = {Sums.GRADIENT: g * g, Sums.STEP: step**2, Sums.ALONG: distance * g, Sums.DISTANCE: distance**2}
+    for which, product in products.items():
+        sums[:, which] = np.add.reduceat(product.reshape(-1), np.arange(0, product.size, BLOCK))
+
+
+def trace(sums: Array, f: Frame, *, slot: int) -> None:
+    """The row of this step, in the segment `slot`, <- the sums over all blocks."""
+    f.trace[slot] = sums.sum(axis=0)
 
 
 def _gelu_derivative(z: Array) -> Array:
@@ -151,7 +206,7 @@ KERNELS: dict[str, Callable[..., None]] = {
     f.__name__: f
     for f in (
         gather, dense, dense_grad_input, dense_grad_weight, activation, activation_grad,
-        softmax_xent, topk_errors, tally, sgd,
+        softmax_xent, topk_errors, tally, sgd, adam, trace,
     )
 }  # fmt: skip
 assert KERNELS.keys() == OPS.keys()
@@ -163,7 +218,7 @@ class ReferenceExecutor:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.arenas: dict[str, NDArray[Any]] = {
-            name: np.full(program.sizes[name], np.nan) for name in ("gradients", "activations")
+            name: np.full(program.sizes[name], np.nan) for name in ("gradients", "activations", "sums")
         }
         self.arenas["labels"] = np.zeros(program.sizes["labels"], np.int32)
 
@@ -174,19 +229,22 @@ class ReferenceExecutor:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
         if len(source.labels) == 0:
             return
+        check_run(self.program, replicas, source, steps)
         for r in np.flatnonzero(replicas.active):
             for step in range(first_step, first_step + steps):
-                self._step(replicas, int(r), source, step)
+                trace = replicas.trace[r, step - first_step] if self.program.traced_segments else np.empty((0, 4))
+                self._step(replicas, int(r), source, step, trace)
 
-    def _step(self, replicas: Replicas, r: int, source: Source, step: int) -> None:
-        samples, batch = len(source.labels), self.program.batch
+    def _step(self, replicas: Replicas, r: int, source: Source, step: int, trace: Array) -> None:
+        samples, batch = int(replicas.samples[r]), self.program.batch
         epoch, number = divmod(step, steps_per_epoch(self.program, samples))
         first = number * batch
         last = min(first + batch, samples)
-        arenas = {**self.arenas, "parameters": replicas.parameters[r], "optimizer": replicas.optimizer[r]}
+        owned = {name: getattr(replicas, name)[r] for name in ("parameters", "optimizer", "anchor")}
+        arenas = {**self.arenas, **owned}
         frame = Frame(
             source, replicas.statistics[r], int(replicas.seeds[r]), float(replicas.lrs[r]),
-            epoch, first, 0, last - first, False,
+            samples, int(replicas.subsets[r]), epoch, first, 0, last - first, False, step, trace,
         )  # fmt: skip
         with np.errstate(all="ignore"):  # NaN and infinity are results here: the caller names them `diverged`
             for frame.start in range(first, last, self.program.micro_batch):

@@ -1,8 +1,20 @@
 """Training: the trainer of R replicas, and train() for one model."""
 
 from capacity.engine.devices import describe_device
-from capacity.engine.program import SGD
+from capacity.engine.optimizers import SGD, Adam, AdamW
+from capacity.training.meter import TrajectoryMeter
 from capacity.training.simple import TrainResult, train
 from capacity.training.trainer import Metrics, State, Trainer
 
-__all__ = ["SGD", "Metrics", "State", "TrainResult", "Trainer", "describe_device", "train"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Metrics",
+    "State",
+    "TrainResult",
+    "Trainer",
+    "TrajectoryMeter",
+    "describe_device",
+    "train",
+]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from capacity.data import Dataset
 from capacity.engine.executor import element_type
-from capacity.engine.program import SGD
+from capacity.engine.optimizers import Optimizer
 from capacity.models import MLP
 from capacity.training.trainer import compile_programs
 
@@ -43,12 +43,18 @@ def replicas_that_fit(each: int, fixed: int, free: int) -> int:
     return max(0, (free - fixed) // each)
 
 
-def cuda_need(model: MLP, data: Dataset, batch: int, optimizer: SGD, precision: str) -> Need:
-    """Return the memory that a trainer of these arguments takes on device 'cuda'."""
+def cuda_need(
+    model: MLP, data: Dataset, batch: int, optimizer: Optimizer, precision: str, *, trajectory: bool = False
+) -> Need:
+    """Return the memory that a trainer of these arguments takes on device 'cuda'.
+
+    What a trajectory's rows take while a run lasts, 32 bytes a segment and step, is left out.
+    """
     from capacity.engine.cuda.data import RESERVE_BYTES, WINDOW_BYTES
     from capacity.engine.cuda.executor import bytes_needed
 
-    programs, dtype = compile_programs(model, data, batch, optimizer), element_type(precision)
+    programs = compile_programs(model, data, batch, optimizer, trajectory=trajectory)
+    dtype = element_type(precision)
     one, two = (sum(bytes_needed(program, dtype, count) for program in programs) for count in (1, 2))
     rows = sum(split.features.nbytes + split.labels.nbytes for split in (data.train, data.test) if split is not None)
     windows = 2 * len(programs) * WINDOW_BYTES

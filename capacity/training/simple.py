@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.data import Dataset, open_dataset
-from capacity.engine.program import SGD
+from capacity.engine.optimizers import Optimizer
 from capacity.errors import InputError
 from capacity.models import MLP
 from capacity.training.trainer import Trainer
@@ -46,7 +46,7 @@ def train(
     lr: float = 0.1,
     batch: int = 32,
     seed: int = 0,
-    optimizer: SGD | None = None,
+    optimizer: Optimizer | None = None,
     precision: str = "float32",
     device: str = "auto",
     threads: int | None = None,
@@ -70,7 +70,7 @@ def train(
     )  # fmt: skip
     curve = [trainer.evaluate()]
     for _ in range(epochs):
-        trainer.advance(trainer.steps_per_epoch)
+        trainer.advance(int(trainer.steps_per_epoch[0]))
         curve.append(trainer.evaluate())
     (state,) = trainer.states()
     parameters = {

@@ -58,12 +58,12 @@ struct Rectifier {
 struct Gelu {
   template <class T>
   CAP_INLINE T value(T z) {
-    return T(0.5) * z * (T(1) + error_function(z * T(0.70710678118654752440)));
+    return z * normal(z).probability;
   }
   template <class T>
   CAP_INLINE T derivative(T z) {
-    const T density = exp_nonpositive(T(-0.5) * z * z) * T(0.39894228040143267794);
-    return T(0.5) * (T(1) + error_function(z * T(0.70710678118654752440))) + z * density;
+    const Normal<T> n = normal(z);
+    return n.probability + z * n.density;
   }
 };
 

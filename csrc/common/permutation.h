@@ -1,5 +1,5 @@
-// A keyed bijection of [0, n): an epoch's order, computed where it is needed and stored nowhere. Alternating Feistel
-// network with cycle walking; twin of permutation() in capacity/engine/random.py.
+// A keyed bijection of [0, n): an epoch's order, or a subset, computed where it is needed and stored nowhere.
+// Alternating Feistel network with cycle walking; twin of permutation() in capacity/engine/random.py.
 #pragma once
 
 #include "philox.h"
@@ -24,9 +24,9 @@ CAP_INLINE uint32_t mix(uint32_t value, uint32_t key) {  // the finaliser of Mur
   return h ^ (h >> 16);
 }
 
-CAP_INLINE Permutation make_permutation(uint64_t seed, uint32_t epoch, uint64_t n) {
+CAP_INLINE Permutation make_permutation(uint64_t seed, uint32_t purpose, uint32_t stream, uint64_t n) {
   Permutation p;
-  for (int i = 0; i < kFeistelRounds; i += 4) philox4x32(seed, kPurposeOrder, epoch, uint64_t(i / 4), p.keys + i);
+  for (int i = 0; i < kFeistelRounds; i += 4) philox4x32(seed, purpose, stream, uint64_t(i / 4), p.keys + i);
   int bits = 0;
   while (bits < 63 && (uint64_t(1) << bits) < n) ++bits;
   p.n = n;
@@ -36,22 +36,29 @@ CAP_INLINE Permutation make_permutation(uint64_t seed, uint32_t epoch, uint64_t 
   return p;
 }
 
+// The subset of n of N rows that belongs to a seed: position p < n stands for the image of p in [0, N). All rows are
+// taken as they are stored: then `n` is 0, and there is nothing to apply.
+CAP_INLINE Permutation make_subset(uint64_t seed, int64_t n, int64_t N) {
+  return n < N ? make_permutation(seed, kPurposeSubset, 0, uint64_t(N)) : Permutation();
+}
+
 // One pass through the network; both halves have at most 32 bits.
-CAP_INLINE uint64_t feistel(const Permutation& p, uint64_t position) {
-  uint32_t left = uint32_t(position >> p.right_bits), right = uint32_t(position) & p.right_mask;
+CAP_INLINE void feistel(const Permutation& p, uint32_t& left, uint32_t& right) {
   for (int i = 0; i < kFeistelRounds; i += 2) {
     right ^= mix(left, p.keys[i]) & p.right_mask;
     left ^= mix(right, p.keys[i + 1]) & p.left_mask;
   }
-  return uint64_t(left) << p.right_bits | right;
 }
 
-// out[i] <- the image of first + i (< n), i < count. Passes are vectorised; fewer than two are needed on average.
-CAP_INLINE void permute(const Permutation& p, uint64_t first, int64_t count, int64_t* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = int64_t(feistel(p, first + uint64_t(i)));
-  for (int64_t i = 0; i < count; ++i) {
-    while (uint64_t(out[i]) >= p.n) out[i] = int64_t(feistel(p, uint64_t(out[i])));
-  }
+// The image of `position` (< n): the network is passed until it gives something below n.
+CAP_INLINE int64_t permute(const Permutation& p, int64_t position) {
+  uint64_t at = uint64_t(position);
+  do {
+    uint32_t left = uint32_t(at >> p.right_bits), right = uint32_t(at) & p.right_mask;
+    feistel(p, left, right);
+    at = uint64_t(left) << p.right_bits | right;
+  } while (at >= p.n);
+  return int64_t(at);
 }
 
 }  // namespace CAP_PATH

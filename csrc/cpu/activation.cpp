@@ -6,17 +6,17 @@ namespace cap {
 namespace CAP_PATH {
 
 template <class T>
-void activation(const Call& c, const Frame<T>& f, int64_t tile) {
+void activation(const Call& c, const Frame<T>& f, Share share) {
   T* y = place(f, c.operands[0]);
   const T* z = place(f, c.operands[1]);
-  const Span s = span(tile, c.tiles, f.rows * c.operands[0].cols);
+  const Span s = span(share, f.rows * c.operands[0].cols);
   with_activation(c.attributes.activation, [&](auto a) {
     for (int64_t i = s.begin; i < s.end; ++i) y[i] = decltype(a)::value(z[i]);
   });
 }
 
-int64_t activation_tiles(const Call& c, int64_t max_rows) {
-  return tile_count(max_rows * c.operands[0].cols, kElementTile, max_rows);
+int64_t activation_shares(const Call& c, int64_t max_rows) {
+  return share_count(max_rows * c.operands[0].cols, kElementShare, max_rows);
 }
 
 CAP_KERNEL(activation)

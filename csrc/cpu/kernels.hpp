@@ -4,7 +4,7 @@
 #include "../common/namespace.h"
 #include "../common/permutation.h"
 #include "frame.hpp"
-#include "tiles.hpp"
+#include "shares.hpp"
 
 // The row of op `name` in this path's table (csrc/cpu/table.cpp).
-#define CAP_KERNEL(name) extern const KernelRow name##_row = {#name, name<float>, name<double>, name##_tiles};
+#define CAP_KERNEL(name) extern const KernelRow name##_row = {#name, name<float>, name<double>, name##_shares};

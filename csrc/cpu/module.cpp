@@ -7,8 +7,12 @@
 #include <optional>
 #include <stdexcept>
 
+#include "../common/trace.h"
 #include "blas.hpp"
+#include "permute.hpp"
 #include "program.hpp"
+#include "shares.hpp"
+#include "threads.hpp"
 
 namespace py = pybind11;
 
@@ -52,6 +56,14 @@ Attributes attributes_from(const py::dict& given) {
       a.momentum = py::cast<double>(value);
     } else if (name == "weight_decay") {
       a.weight_decay = py::cast<double>(value);
+    } else if (name == "decoupled") {
+      a.decoupled = py::cast<bool>(value);
+    } else if (name == "beta1") {
+      a.beta1 = py::cast<double>(value);
+    } else if (name == "beta2") {
+      a.beta2 = py::cast<double>(value);
+    } else if (name == "epsilon") {
+      a.epsilon = py::cast<double>(value);
     } else {
       throw std::invalid_argument("unknown attribute '" + name + "'");
     }
@@ -74,6 +86,12 @@ std::vector<Step> steps_from(const py::list& calls) {
     steps.push_back(step);
   }
   return steps;
+}
+
+Factors factors_from(const std::string& name) {
+  const auto factors = position<Factors>(name, {"stored", "bf16", "bf16_emulated"}, "kind of factors");
+  if (factors == Factors::bf16 && why_no_bf16()) throw std::invalid_argument(why_no_bf16());
+  return factors;
 }
 
 template <class A>
@@ -101,9 +119,10 @@ Source source_from(const py::array& features, const py::array_t<int32_t>& labels
 
 template <class T>
 void run(Program<T>& program, py::array_t<T> parameters, py::array_t<T> optimizer, py::array_t<double> statistics,
-         const py::array_t<uint64_t>& seeds, const py::array_t<double>& lrs, const py::array_t<bool>& active,
-         const py::array& features, const py::array_t<int32_t>& labels, double scale, int64_t first, int64_t steps,
-         int threads) {
+         const py::array_t<uint64_t>& seeds, const py::array_t<double>& lrs, const py::array_t<int64_t>& samples,
+         const py::array_t<uint64_t>& subsets, const py::array_t<bool>& active, py::array_t<T> anchor,
+         py::array_t<double> trace, const py::array& features, const py::array_t<int32_t>& labels, double scale,
+         int64_t first, int64_t steps, int threads) {
   const py::ssize_t R = seeds.shape(0);
   const Sizes& sizes = program.sizes();
   require(parameters, {R, sizes.arenas[kParameters]}, "parameters");
@@ -112,15 +131,26 @@ void run(Program<T>& program, py::array_t<T> parameters, py::array_t<T> optimize
   require(statistics, {R, statistics.shape(1)}, "statistics");
   require(seeds, {R}, "seeds");
   require(lrs, {R}, "lrs");
+  require(samples, {R}, "samples");
+  require(subsets, {R}, "subsets");
   require(active, {R}, "active");
+  require(anchor, {R, sizes.arenas[kAnchor]}, "anchor");
+  if (trace.ndim() != 4) throw std::invalid_argument("trace must have four axes");
+  require(trace, {R, trace.shape(1), trace.shape(2), kTraceSums}, "trace");
   if (!blas.sgemm || !blas.dgemm) throw std::invalid_argument("set_blas must be called first");
   const Source source = source_from(features, labels, scale);
   const Replicas<T> replicas = {parameters.mutable_data(),
                                 optimizer.mutable_data(),
+                                anchor.mutable_data(),
                                 statistics.mutable_data(),
                                 statistics.shape(1),
+                                trace.mutable_data(),
+                                trace.shape(1) * trace.shape(2) * kTraceSums,
+                                trace.shape(2) * kTraceSums,
                                 seeds.data(),
                                 lrs.data(),
+                                samples.data(),
+                                subsets.data(),
                                 active.data(),
                                 R};
   py::gil_scoped_release release;
@@ -132,6 +162,7 @@ template <class T>
 py::array arena(py::object self, int id) {
   auto& program = py::cast<Program<T>&>(self);
   Worker<T>& worker = program.worker(0);
+  if (id == kSums) return py::array_t<double>(py::ssize_t(program.sizes().arenas[id]), worker.sums.get(), self);
   if (id == kLabels) return py::array_t<int32_t>(py::ssize_t(worker.labels.size()), worker.labels.data(), self);
   if (id != kGradients && id != kActivations) throw std::invalid_argument("this arena does not belong to a worker");
   return py::array_t<T>(py::ssize_t(program.sizes().arenas[id]), worker.arena(id), self);
@@ -141,15 +172,17 @@ template <class T>
 void bind_program(py::module_& m, const char* name) {
   py::class_<Program<T>>(m, name)
       .def(py::init([](const py::list& body, const py::list& update, const std::array<int64_t, kArenas>& sizes,
-                       int64_t batch, int64_t micro_batch) {
+                       int64_t batch, int64_t micro_batch, const std::string& factors) {
         Sizes s;
         std::copy(sizes.begin(), sizes.end(), s.arenas);
-        return std::make_unique<Program<T>>(steps_from(body), steps_from(update), s, batch, micro_batch);
+        return std::make_unique<Program<T>>(steps_from(body), steps_from(update), s, batch, micro_batch,
+                                            factors_from(factors));
       }))
       .def("run", &run<T>, py::arg("parameters").noconvert(), py::arg("optimizer").noconvert(),
            py::arg("statistics").noconvert(), py::arg("seeds").noconvert(), py::arg("lrs").noconvert(),
-           py::arg("active").noconvert(), py::arg("features").noconvert(), py::arg("labels").noconvert(),
-           py::arg("scale"), py::arg("first"), py::arg("steps"), py::arg("threads"))
+           py::arg("samples").noconvert(), py::arg("subsets").noconvert(), py::arg("active").noconvert(),
+           py::arg("anchor").noconvert(), py::arg("trace").noconvert(), py::arg("features").noconvert(),
+           py::arg("labels").noconvert(), py::arg("scale"), py::arg("first"), py::arg("steps"), py::arg("threads"))
       .def("arena", &arena<T>);
 }
 
@@ -164,13 +197,58 @@ py::array_t<double> uniform(uint64_t seed, uint32_t purpose, uint32_t stream, in
   return out;
 }
 
-py::array_t<int64_t> permutation(uint64_t seed, uint32_t epoch, int64_t n, const py::array_t<int64_t>& positions) {
+py::array_t<int64_t> permutation(uint64_t seed, uint32_t purpose, uint32_t stream, int64_t n,
+                                 const py::array_t<int64_t>& positions) {
   py::array_t<int64_t> out(positions.size());
-  const Permutation order = portable::make_permutation(seed, epoch, uint64_t(n));
-  for (py::ssize_t i = 0; i < positions.size(); ++i) {
-    portable::permute(order, uint64_t(positions.data()[i]), 1, out.mutable_data() + i);
+  const Permutation order = portable::make_permutation(seed, purpose, stream, uint64_t(n));
+  std::copy_n(positions.data(), positions.size(), out.mutable_data());
+  for (py::ssize_t i = 0; i < out.size(); i += portable::kPermuted) {
+    const int count = int(std::min<py::ssize_t>(portable::kPermuted, out.size() - i));
+    portable::permute(order, count, out.mutable_data() + i);
   }
   return out;
+}
+
+template <class T>
+SumStep<T> sum_step_of(const StepSums& sums);
+template <>
+SumStep<float> sum_step_of(const StepSums& sums) {
+  return sums.f32;
+}
+template <>
+SumStep<double> sum_step_of(const StepSums& sums) {
+  return sums.f64;
+}
+
+// (kTraceSums,): see step_sums.hpp. before, after, gradient, anchor (n,)
+template <class T>
+py::array_t<double> step_sums(py::array_t<T> before, const py::array_t<T>& after, const py::array_t<T>& gradient,
+                              const py::array_t<T>& anchor, int threads) {
+  const py::ssize_t n = before.size();
+  require(before, {n}, "before");
+  require(after, {n}, "after");
+  require(gradient, {n}, "gradient");
+  require(anchor, {n}, "anchor");
+  T* const from = before.mutable_data();
+  py::array_t<double> out(kTraceSums);
+  double* const total = out.mutable_data();
+  std::fill_n(total, int(kTraceSums), 0.0);
+  py::gil_scoped_release release;
+  const int64_t blocks = (n + kTraceBlock - 1) / kTraceBlock;
+  std::vector<double> sums(size_t(blocks * kTraceSums));
+  const int team = int(portable::share_count(n, portable::kElementShare, threads));
+  const SumStep<T> sum_step = sum_step_of<T>(*current_path().step_sums);
+  run_threads(team, [&](int rank) {
+    sum_step({rank, team}, n, from, after.data(), gradient.data(), anchor.data(), sums.data());
+  });
+  for (size_t i = 0; i < sums.size(); ++i) total[i % kTraceSums] += sums[i];
+  return out;
+}
+
+template <class T>
+void bind_step_sums(py::module_& m) {
+  m.def("step_sums", &step_sums<T>, py::arg("before").noconvert(), py::arg("after").noconvert(),
+        py::arg("gradient").noconvert(), py::arg("anchor").noconvert(), py::arg("threads"));
 }
 
 std::vector<std::string> supported_paths() {
@@ -199,14 +277,20 @@ PYBIND11_MODULE(_cpu, m) {
     blas.sgemm = reinterpret_cast<Gemm<float>>(sgemm);
     blas.dgemm = reinterpret_cast<Gemm<double>>(dgemm);
   });
+  bind_step_sums<float>(m);
+  bind_step_sums<double>(m);
+  m.attr("trace_block") = kTraceBlock;
+  m.attr("trace_sums") = int(kTraceSums);
   m.def("uniform", &uniform);
   m.def("permutation", &permutation);
   m.def("supported_paths", &supported_paths);
   m.def("current_path", [] { return std::string(current_path().name); });
   m.def("select_path", &select_path);
+  m.def("uses_blas", [] { return current_path().blas; });
+  m.def("why_no_bf16", &why_no_bf16);
   m.def("op_names", &op_names);
-  m.def("plan_threads", [](int threads, int64_t replicas, int64_t most_tiles) {
-    const Plan plan = plan_threads(threads, replicas, most_tiles);
-    return std::make_pair(plan.workers, plan.team);
+  m.def("plan_threads", [](int threads, int64_t replicas, int64_t most_shares) {
+    const Plan plan = plan_threads(threads, replicas, most_shares);
+    return std::make_tuple(plan.replicas, plan.workers, plan.team);
   });
 }

@@ -1,172 +1,138 @@
-// Matrix products for the dense layers. Sizes where a BLAS spends its time on the call and on packing, and processors
-// whose width SciPy's BLAS does not use, are served by the register-blocked product below; the rest goes to that BLAS.
+// Matrix products for the dense layers.
 //
-//   C (m, n) = alpha op(A) op(B) + beta C, all row-major; op(A) is (m, k), op(B) is (k, n). With beta = 0, C is not
-//   read.
+//   C (m, n) = alpha (start + op(A) op(B)) + beta C, all row-major; op(A) is (m, k), op(B) is (k, n). `start` (n,), or
+//   none, is added to every row (with alpha = 1 and beta = 0). With beta = 0, C is not read.
 //
-// A block of kDepth x kColumns of op(B) is packed (contiguous, padded with zeros), then every kRows rows of op(A) run
-// over it: one vector of C per accumulator, elements of A broadcast. op(A) is read in place where its rows are
-// contiguous; a transposed A is packed, kTall rows at a time. The order of the sums depends on shapes only.
+// Ours goes through C in panels of up to kVectors vectors of columns, and through the sums kDepth at a time. A and B
+// are read where they lie: a step's matrices are small enough for the second-level cache, and to pack them would take
+// longer than it saves. Packed, in `scratch`, is what cannot be read well: a transposed B, and rows that lie a multiple
+// of 4 KiB apart, which would all fall into the same few places of a cache. The order of the sums depends on shapes
+// only.
 #pragma once
-
-#include <cstring>
 
 #include "blas.hpp"
 #include "frame.hpp"
-#include "tiles.hpp"
+#include "product_bf16.hpp"
+#include "register_block.hpp"
 
 namespace cap {
 namespace CAP_PATH {
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64, kRows = 8, kVectors = 3;  // 24 accumulators of 32 registers
-#elif defined(__AVX__)
-constexpr int kVectorBytes = 32, kRows = 4, kVectors = 3;  // 12 accumulators of 16 registers
+constexpr int64_t kDepth = 512, kTall = 256, kPad = 16;
+constexpr int64_t kPackedLeft = kDepth * (kTall + kPad);
+
+// Up to so many multiply-adds our product is used on every path; on those made for FMA, always.
+constexpr int64_t kOwnProduct = int64_t(1) << 15;
+#if defined(__FMA__)
+constexpr bool kAlwaysOwn = true;
 #else
-constexpr int kVectorBytes = 16, kRows = 4, kVectors = 3;
+constexpr bool kAlwaysOwn = false;
 #endif
 
-constexpr int64_t kDepth = 512, kTall = 256;  // a packed block of A takes at most half of a 1 MB cache in float32
+// Where a BLAS may be asked, it is asked for so many columns at a time: its result for a column may depend on how many
+// it is given, and shares must not show. Shares of a product have their borders at multiples of this.
+constexpr int64_t kColumns = kAlwaysOwn ? kUnit : 128;
 
-template <class T>
-constexpr int kLanesOf = kVectorBytes / int(sizeof(T));
-
-// Up to so many multiply-adds our product is used on every path; with 64-byte vectors, always.
-constexpr int64_t kOwnProduct = int64_t(1) << 15;
-
-static_assert(kDepth * (kTall + kVectors * kVectorBytes / 4) <= kScratchElements, "packed blocks must fit");
-
-template <class T>
-struct Wide {
-  typedef T type __attribute__((vector_size(kVectorBytes)));
-};
-
-template <class T>
-CAP_INLINE typename Wide<T>::type load(const T* from) {
-  typename Wide<T>::type v;
-  std::memcpy(&v, from, sizeof v);
-  return v;
+CAP_INLINE int64_t product_shares(int64_t rows, int64_t depth, int64_t columns) {
+  return share_count(rows * depth * columns, kProductShare, (columns + kColumns - 1) / kColumns);
 }
 
-// op(A): row i begins at a + i / kRows * group + i % kRows * row, and its elements are `col` apart.
-template <class T>
-struct Left {
-  const T* a;
-  int64_t group, row, col;
-  const T* at(int64_t i) const { return a + i / kRows * group + i % kRows * row; }
-};
+static_assert(kPackedLeft + kDepth * kVectors * kVectorBytes / 4 <= kScratchElements, "packed blocks must fit");
 
-// C (rows, columns) = alpha A B + beta C, with B packed `vectors` vectors wide.
-template <class T, int rows, int vectors>
-static void micro_product(const T* a, int64_t row, int64_t col, const T* packed, int64_t depth, T alpha, T beta, T* c,
-                          int64_t ldc, int64_t columns) {
-  using V = typename Wide<T>::type;
-  constexpr int lanes = kLanesOf<T>, width = vectors * lanes;
-  V sums[rows][vectors] = {};
-  for (int64_t p = 0; p < depth; ++p, a += col, packed += width) {
-    V b[vectors];
-#pragma GCC unroll 3
-    for (int v = 0; v < vectors; ++v) b[v] = load(packed + v * lanes);
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; ++i) {
-      const T x = a[i * row];
-#pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v) sums[i][v] += x * b[v];
-    }
-  }
-  for (int i = 0; i < rows; ++i, c += ldc) {
-    T edge[width] = {};  // stands in for a row of C that is narrower than the vectors
-    T* out = columns == width ? c : edge;
-    if (out == edge && beta != T(0)) std::memcpy(edge, c, size_t(columns) * sizeof(T));
-    for (int v = 0; v < vectors; ++v) {
-      V result = alpha * sums[i][v];
-      if (beta != T(0)) result += beta * load(out + v * lanes);
-      std::memcpy(out + v * lanes, &result, sizeof result);
-    }
-    if (out == edge) std::memcpy(c, edge, size_t(columns) * sizeof(T));
+template <class T>
+CAP_INLINE bool rows_collide(int64_t ld) {
+  return ld * int64_t(sizeof(T)) % 4096 == 0;
+}
+
+// to (rows, columns), rows ldt apart <- from (rows, columns), rows ldf apart.
+template <class T>
+static void copy_block(T* to, int64_t ldt, const T* from, int64_t ldf, int64_t rows, int64_t columns) {
+  for (int64_t r = 0; r < rows; ++r, to += ldt, from += ldf) {
+    for_vectors<T>(columns, [&](int64_t j, auto n) { store(to + j, load(from + j, n), n); });
   }
 }
 
-// All m rows of C against one packed block: kRows rows at a time, then 4, 2 and 1.
-template <class T, int vectors>
-static void panel_product(const Left<T>& left, int64_t m, const T* packed, int64_t depth, T alpha, T beta, T* c,
-                          int64_t ldc, int64_t columns) {
-  int64_t i = 0;
-  const auto rows = [&](auto count) {
-    micro_product<T, count, vectors>(left.at(i), left.row, left.col, packed, depth, alpha, beta, c + i * ldc, ldc,
-                                     columns);
-    i += count;
-  };
-  while (i + kRows <= m) rows(std::integral_constant<int, kRows>());
-  if (kRows > 4 && i + 4 <= m) rows(std::integral_constant<int, 4>());
-  if (i + 2 <= m) rows(std::integral_constant<int, 2>());
-  if (i < m) rows(std::integral_constant<int, 1>());
-}
-
-// Copies n elements, `n` being `whole` nearly always: then the size is known when compiled, and no call is made.
-template <int64_t whole, class T>
-CAP_INLINE void copy(T* to, const T* from, int64_t n) {
-  if (n == whole) {
-    std::memcpy(to, from, whole * sizeof(T));
-  } else {
-    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
-  }
-}
-
-// packed (depth, vectors wide) <- op(B) (depth, columns), zeros in the columns past `columns`.
-template <class T, int vectors>
-static void pack_right(T* packed, bool transposed, const T* b, int64_t ldb, int64_t depth, int64_t columns) {
-  constexpr int64_t width = vectors * kLanesOf<T>;
-  if (columns < width) std::memset(packed, 0, size_t(depth * width) * sizeof(T));
-  if (transposed) {
-    for (int64_t j = 0; j < columns; ++j) {
-      for (int64_t p = 0; p < depth; ++p) packed[p * width + j] = b[j * ldb + p];
-    }
-  } else {
-    for (int64_t p = 0; p < depth; ++p) copy<width>(packed + p * width, b + p * ldb, columns);
-  }
-}
-
-// packed <- A' (m, depth) from A (depth, m), in groups of kRows rows: element (i, p) at [i / kRows][p][i % kRows].
+// to (columns, rows), rows ldt apart <- from (rows, columns) transposed, rows ldf apart.
 template <class T>
-static void pack_left(T* packed, const T* a, int64_t lda, int64_t m, int64_t depth) {
-  for (int64_t i = 0; i < m; i += kRows, packed += depth * kRows) {
-    const int64_t rows = smaller(kRows, m - i);
-    for (int64_t p = 0; p < depth; ++p) copy<kRows>(packed + p * kRows, a + p * lda + i, rows);
+static void transpose_block(T* to, int64_t ldt, const T* from, int64_t ldf, int64_t rows, int64_t columns) {
+  constexpr int lanes = kLanesOf<T>;
+  for (int64_t r = 0; r < rows; r += lanes) {
+    const int height = int(smaller(lanes, rows - r));
+    for_vectors<T>(columns, [&](int64_t j, auto n) {
+      Vector<T> block[lanes];
+#pragma GCC unroll 16
+      for (int l = 0; l < lanes; ++l) block[l] = l < height ? load(from + (r + l) * ldf + j, n) : Vector<T>{};
+      transpose<T>(block);
+#pragma GCC unroll 16
+      for (int l = 0; l < lanes; ++l) {
+        if (l < n) store(to + (j + l) * ldt + r, block[l], height);
+      }
+    });
   }
 }
 
-// All of C's rows and up to `vectors` vectors of its columns.
-template <class T, int vectors>
-static void column_product(const Left<T>& left, int64_t m, bool transpose_b, const T* b, int64_t ldb, int64_t depth,
-                           T alpha, T beta, T* c, int64_t ldc, int64_t columns, T* packed) {
-  pack_right<T, vectors>(packed, transpose_b, b, ldb, depth, columns);
-  panel_product<T, vectors>(left, m, packed, depth, alpha, beta, c, ldc, columns);
+// Panel number `panel` of `panels` over n columns: all have nearly the same number of vectors.
+template <class T>
+CAP_INLINE Span panel_columns(int64_t panel, int64_t panels, int64_t n) {
+  return span(Share{int(panel), int(panels)}, n, kLanesOf<T>);
 }
 
 template <class T>
 static void own_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a,
-                        int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc, T* scratch) {
+                        int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc, T* scratch,
+                        const T* start = nullptr) {
   constexpr int64_t lanes = kLanesOf<T>, widest = kVectors * lanes;
-  T* const packed_a = scratch;
-  T* const packed_b = scratch + kDepth * kTall;
-  const int64_t tall = transpose_a ? kTall : m;
-  for (int64_t p = 0; p < k; p += kDepth, beta = T(1)) {
+  const bool pack_left = transpose_a && rows_collide<T>(lda), pack_right = transpose_b || rows_collide<T>(ldb);
+  const int64_t tall = pack_left ? kTall : m, panels = (n + widest - 1) / widest;
+  for (int64_t p = 0; p < k; p += kDepth, beta = T(1), start = nullptr) {
     const int64_t depth = smaller(kDepth, k - p);
     for (int64_t i = 0; i < m; i += tall) {
       const int64_t rows = smaller(tall, m - i);
-      Left<T> left = {a + i * lda + p, kRows * lda, lda, 1};
-      if (transpose_a) {
-        pack_left(packed_a, a + p * lda + i, lda, rows, depth);
-        left = {packed_a, kRows * depth, 1, kRows};
+      Left<T> left = transpose_a ? Left<T>{a + p * lda + i, 1, lda} : Left<T>{a + i * lda + p, lda, 1};
+      if (pack_left) {
+        copy_block(scratch, kTall + kPad, left.at, lda, depth, rows);
+        left = {scratch, 1, kTall + kPad};
       }
-      for (int64_t j = 0; j < n; j += widest) {
-        const int64_t columns = smaller(widest, n - j), vectors = (columns + lanes - 1) / lanes;
-        const T* from = transpose_b ? b + j * ldb + p : b + p * ldb + j;
-        const auto run = vectors == 3   ? column_product<T, 3>
-                         : vectors == 2 ? column_product<T, 2>
-                                        : column_product<T, 1>;
-        run(left, rows, transpose_b, from, ldb, depth, alpha, beta, c + i * ldc + j, ldc, columns, packed_b);
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        const Span s = panel_columns<T>(panel, panels, n);
+        const T* right = transpose_b ? b + s.begin * ldb + p : b + p * ldb + s.begin;
+        if (pack_right) {
+          T* const packed = scratch + kPackedLeft;
+          if (transpose_b) {
+            transpose_block(packed, widest, right, ldb, s.size(), depth);
+          } else {
+            copy_block(packed, widest, right, ldb, depth, s.size());
+          }
+          right = packed;
+        }
+        panel_product<Plain<T>>(left, rows, right, pack_right ? widest : ldb, start ? start + s.begin : nullptr, depth,
+                                alpha, beta, c + i * ldc + s.begin, ldc, s.size());
+      }
+    }
+  }
+}
+
+// C (m, n) = alpha A' B + beta C for n columns that fill less than a vector: B' A is computed, whose rows are long, and
+// added transposed. With k <= kDepth, as long as micro-batches are (and beta 0 or 1), every bit is that of own_product,
+// so that it does not show which of the two a share takes.
+template <class T>
+static void narrow_product(int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda, const T* b, int64_t ldb,
+                           T beta, T* c, int64_t ldc, T* scratch) {
+  constexpr int64_t lanes = kLanesOf<T>, most = kTall;
+  T* const sums = scratch + kPackedLeft;
+  for (int64_t i = 0; i < m; i += most) {
+    const int64_t rows = smaller(most, m - i);
+    own_product(true, false, n, rows, k, alpha, b, ldb, a + i, lda, T(0), sums, most, scratch);
+    for (int64_t r = 0; r < rows; r += lanes) {
+      Vector<T> block[lanes];
+      const int height = int(smaller(lanes, rows - r));
+#pragma GCC unroll 16
+      for (int l = 0; l < lanes; ++l) block[l] = l < n ? load_part(sums + l * most + r, height) : Vector<T>{};
+      transpose<T>(block);
+      for (int l = 0; l < height; ++l) {
+        T* row = c + (i + r + l) * ldc;
+        const Vector<T> before = beta == T(0) ? Vector<T>{} : beta * load_part(row, int(n));
+        store_part(row, before + block[l], int(n));
       }
     }
   }
@@ -175,11 +141,27 @@ static void own_product(bool transpose_a, bool transpose_b, int64_t m, int64_t n
 // The one rule that chooses: see csrc/README.md for what it was measured from.
 template <class T>
 static void product(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, T alpha, const T* a,
-                    int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc, T* scratch) {
-  if (kVectorBytes == 64 || m * n * k <= kOwnProduct) {
-    own_product(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, scratch);
-  } else {
-    gemm(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+                    int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc, const Frame<T>& f,
+                    const T* start = nullptr) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (f.factors != Factors::stored) {
+      return product_bf16(f.factors, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, f.scratch,
+                          start);
+    }
+  }
+  const int64_t most = kAlwaysOwn ? n : kColumns;
+  for (int64_t j = 0; j < n; j += most) {
+    const int64_t columns = smaller(most, n - j);
+    const T* const right = b + j * (transpose_b ? ldb : 1);
+    const T* const row = start ? start + j : nullptr;
+    if (!kAlwaysOwn && m * columns * k > kOwnProduct) {
+      for (int64_t i = 0; row && i < m; ++i) std::memcpy(c + i * ldc + j, row, size_t(columns) * sizeof(T));
+      gemm(transpose_a, transpose_b, m, columns, k, alpha, a, lda, right, ldb, row ? T(1) : beta, c + j, ldc);
+    } else if (transpose_a && !transpose_b && columns < kLanesOf<T> && m >= kLanesOf<T>) {
+      narrow_product(m, columns, k, alpha, a, lda, right, ldb, beta, c + j, ldc, f.scratch);
+    } else {
+      own_product(transpose_a, transpose_b, m, columns, k, alpha, a, lda, right, ldb, beta, c + j, ldc, f.scratch, row);
+    }
   }
 }
 

@@ -10,10 +10,10 @@
 
 namespace cap {
 
-Plan plan_threads(int threads, int64_t replicas, int64_t most_tiles) {
-  const int wanted = int(std::min<int64_t>(threads, replicas));
-  if (replicas >= threads || most_tiles == 1) return {std::max(wanted, 1), 1};
-  return {1, int(std::min<int64_t>(threads, most_tiles))};
+Plan plan_threads(int threads, int64_t replicas, int64_t most_shares) {
+  if (threads == 1 || most_shares == 1) return {replicas, int(std::min<int64_t>(threads, replicas)), 1};
+  if (replicas >= threads) return {replicas / threads * threads, threads, 1};
+  return {replicas, 1, int(std::min<int64_t>(threads, most_shares))};
 }
 
 template <class T>
@@ -29,14 +29,15 @@ template <class T>
 Worker<T>::Worker(const Sizes& sizes)
     : gradients(allocate<T>(sizes.arenas[kGradients])),
       activations(allocate<T>(sizes.arenas[kActivations])),
-      labels(size_t(sizes.arenas[kLabels])) {}
+      labels(size_t(sizes.arenas[kLabels])),
+      sums(allocate<double>(sizes.arenas[kSums])) {}
 
 // One thread's part in a team that runs one replica.
 template <class T>
 struct Program<T>::Lane {
   Worker<T>* worker;
   T* scratch;
-  int rank, team;
+  Share share;
   Barrier* barrier;  // of the team; none when it is one thread
 };
 
@@ -54,14 +55,20 @@ static void check(const std::vector<Step>& calls, const Sizes& sizes, int64_t mi
 }
 
 template <class T>
-Program<T>::Program(std::vector<Step> body, std::vector<Step> update, Sizes sizes, int64_t batch, int64_t micro_batch)
-    : body_(std::move(body)), update_(std::move(update)), sizes_(sizes), batch_(batch), micro_batch_(micro_batch) {
-  most_tiles_ = 1;
+Program<T>::Program(std::vector<Step> body, std::vector<Step> update, Sizes sizes, int64_t batch, int64_t micro_batch,
+                    Factors factors)
+    : body_(std::move(body)),
+      update_(std::move(update)),
+      sizes_(sizes),
+      batch_(batch),
+      micro_batch_(micro_batch),
+      factors_(factors) {
+  most_shares_ = 1;
   for (auto* calls : {&body_, &update_}) {
     check(*calls, sizes_, micro_batch_);
     for (Step& step : *calls) {
-      step.call.tiles = step.kernel->tiles(step.call, micro_batch_);
-      most_tiles_ = std::max(most_tiles_, step.call.tiles);
+      step.call.shares = step.kernel->shares(step.call, micro_batch_);
+      most_shares_ = std::max(most_shares_, step.call.shares);
     }
   }
 }
@@ -80,48 +87,65 @@ void Program<T>::run(const Replicas<T>& replicas, const Source& source, int64_t 
   for (int64_t r = 0; r < replicas.count; ++r) {
     if (replicas.active[r]) active.push_back(r);
   }
-  const int64_t n = int64_t(active.size());
-  const Plan plan = plan_threads(threads, n, most_tiles_);
+  for (size_t begin = 0; begin < active.size();) {
+    const Plan plan = plan_threads(threads, int64_t(active.size() - begin), most_shares_);
+    run_planned(replicas, active.data() + begin, plan, source, first, steps);
+    begin += size_t(plan.replicas);
+  }
+}
+
+template <class T>
+void Program<T>::run_planned(const Replicas<T>& replicas, const int64_t* numbers, const Plan& plan,
+                             const Source& source, int64_t first, int64_t steps) {
   worker(plan.workers - 1);  // all memory is there before the threads start
   while (int(scratch_.size()) < plan.workers * plan.team) scratch_.push_back(allocate<T>(kScratchElements));
   if (plan.team == 1) {
     std::atomic<int64_t> next{0};  // replicas are taken as threads come free
     run_threads(plan.workers, [&](int rank) {
-      const Lane lane = {workers_[size_t(rank)].get(), scratch_[size_t(rank)].get(), 0, 1, nullptr};
-      for (int64_t i = next++; i < n; i = next++) run_replica(replicas, active[size_t(i)], source, first, steps, lane);
+      const Lane lane = {workers_[size_t(rank)].get(), scratch_[size_t(rank)].get(), {0, 1}, nullptr};
+      for (int64_t i = next++; i < plan.replicas; i = next++) {
+        run_replica(replicas, numbers[i], source, first, steps, lane);
+      }
     });
   } else {
     Barrier barrier(plan.team);
     run_threads(plan.team, [&](int rank) {
-      const Lane lane = {workers_[0].get(), scratch_[size_t(rank)].get(), rank, plan.team, &barrier};
-      for (int64_t r : active) run_replica(replicas, r, source, first, steps, lane);
+      const Lane lane = {workers_[0].get(), scratch_[size_t(rank)].get(), {rank, plan.team}, &barrier};
+      for (int64_t i = 0; i < plan.replicas; ++i) run_replica(replicas, numbers[i], source, first, steps, lane);
     });
   }
 }
 
-// Every thread of a team computes the same frames and takes its share of each call's tiles.
+// Every thread of a team computes the same frames and takes its share of each call.
 template <class T>
 void Program<T>::run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first, int64_t steps,
                              Lane lane) {
-  const int64_t per_epoch = (source.samples + batch_ - 1) / batch_;
+  const int64_t samples = replicas.samples[r], per_epoch = (samples + batch_ - 1) / batch_;
   Frame<T> frame;
   frame.arenas[kParameters] = replicas.parameters + r * sizes_.arenas[kParameters];
   frame.arenas[kOptimizer] = replicas.optimizer + r * sizes_.arenas[kOptimizer];
+  frame.arenas[kAnchor] = replicas.anchor + r * sizes_.arenas[kAnchor];
   frame.arenas[kGradients] = lane.worker->arena(kGradients);
   frame.arenas[kActivations] = lane.worker->arena(kActivations);
   frame.labels = lane.worker->labels.data();
+  frame.sums = lane.worker->sums.get();
   frame.scratch = lane.scratch;
+  frame.factors = factors_;
   frame.statistics = replicas.statistics + r * replicas.statistics_size;
   frame.source = &source;
   frame.lr = T(replicas.lrs[r]);
+  frame.subset = portable::make_subset(replicas.subsets[r], samples, source.samples);
   int64_t epoch = -1;
   for (int64_t t = first; t < first + steps; ++t) {
     if (t / per_epoch != epoch) {
       epoch = t / per_epoch;
-      frame.order = portable::make_permutation(replicas.seeds[r], uint32_t(epoch), uint64_t(source.samples));
+      frame.order =
+          portable::make_permutation(replicas.seeds[r], portable::kPurposeOrder, uint32_t(epoch), uint64_t(samples));
     }
-    const int64_t begin = t % per_epoch * batch_, end = std::min(begin + batch_, source.samples);
+    const int64_t begin = t % per_epoch * batch_, end = std::min(begin + batch_, samples);
     frame.batch_rows = end - begin;
+    frame.step = t;
+    frame.trace = replicas.trace + r * replicas.trace_size + (t - first) * replicas.trace_step;
     for (frame.start = begin; frame.start < end; frame.start += micro_batch_) {
       frame.rows = std::min(micro_batch_, end - frame.start);
       frame.accumulate = frame.start > begin;
@@ -144,11 +168,13 @@ Kernel<double> kernel_of(const KernelRow& row) {
 
 template <class T>
 void Program<T>::run_calls(const std::vector<Step>& calls, const Frame<T>& frame, Lane lane) {
-  for (const Step& step : calls) {
-    for (int64_t tile = lane.rank; tile < step.call.tiles; tile += lane.team) {
-      kernel_of<T> (*step.kernel)(step.call, frame, tile);
-    }
-    if (lane.barrier) lane.barrier->wait();
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const Call& call = calls[i].call;
+    const Share share = {lane.share.rank, int(std::min<int64_t>(lane.share.team, call.shares))};
+    if (share.rank < share.team) kernel_of<T> (*calls[i].kernel)(call, frame, share);
+    // What one thread does alone, one after the other, needs no barrier between.
+    const bool alone = call.shares == 1 && i + 1 < calls.size() && calls[i + 1].call.shares == 1;
+    if (lane.barrier && !alone) lane.barrier->wait();
   }
 }
 

@@ -22,19 +22,33 @@ struct Step {
   const KernelRow* kernel;
 };
 
-// What a run is given: row r of each array belongs to replica r. parameters (R, P), optimizer (R, S), statistics (R,
-// n).
+// What a run is given: row r of each array belongs to replica r. parameters (R, P), optimizer (R, S), anchor (R, P or
+// 0), statistics (R, n), trace (R, steps or more, segments, kTraceSums) with the sizes of a replica's and of a step's.
 template <class T>
 struct Replicas {
   T* parameters;
   T* optimizer;
+  T* anchor;  // only read
   double* statistics;
   int64_t statistics_size;
+  double* trace;
+  int64_t trace_size, trace_step;
   const uint64_t* seeds;
   const double* lrs;
+  const int64_t* samples;
+  const uint64_t* subsets;
   const bool* active;
   int64_t count;
 };
+
+// How threads are used for the next `replicas` of those that are left: `workers` replicas at a time, each by a team of
+// `team` threads. This is the one place that decides: as many whole replicas to each thread as there are, or all where
+// a model is too small to be shared; then what is left, one replica after the other, all threads inside it.
+struct Plan {
+  int64_t replicas;
+  int workers, team;
+};
+Plan plan_threads(int threads, int64_t replicas, int64_t most_shares);
 
 // Memory on cache lines, zeroed.
 template <class T>
@@ -49,13 +63,15 @@ struct Worker {
   T* arena(int id) { return id == kGradients ? gradients.get() : activations.get(); }
   Memory<T> gradients, activations;
   std::vector<int32_t> labels;
+  Memory<double> sums;
 };
 
 template <class T>
 class Program {
  public:
   // Throws std::invalid_argument when an operand lies outside its arena or an op has no kernel.
-  Program(std::vector<Step> body, std::vector<Step> update, Sizes sizes, int64_t batch, int64_t micro_batch);
+  Program(std::vector<Step> body, std::vector<Step> update, Sizes sizes, int64_t batch, int64_t micro_batch,
+          Factors factors);
 
   // Runs steps first .. first + steps - 1 of every active replica. Not to be called twice at once: it waits.
   void run(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps, int threads);
@@ -66,24 +82,19 @@ class Program {
 
  private:
   struct Lane;
+  void run_planned(const Replicas<T>& replicas, const int64_t* numbers, const Plan& plan, const Source& source,
+                   int64_t first, int64_t steps);
   void run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first, int64_t steps,
                    Lane lane);
   void run_calls(const std::vector<Step>& calls, const Frame<T>& frame, Lane lane);
 
   std::vector<Step> body_, update_;
   Sizes sizes_;
-  int64_t batch_, micro_batch_, most_tiles_;
+  int64_t batch_, micro_batch_, most_shares_;
+  Factors factors_;
   std::vector<std::unique_ptr<Worker<T>>> workers_;
   std::vector<Memory<T>> scratch_;  // one for each thread
   std::mutex busy_;
 };
-
-// How threads are used: `workers` replicas at a time, each by a team of `team` threads. This is the one place that
-// decides: whole replicas to threads when there are enough of them or when a model is too small to be cut; else one
-// replica after the other, all threads inside it.
-struct Plan {
-  int workers, team;
-};
-Plan plan_threads(int threads, int64_t replicas, int64_t most_tiles);
 
 }  // namespace cap

@@ -1,28 +1,34 @@
-// sgd: v = momentum v + g + weight_decay w; w -= lr v, in one pass over all parameters. w, g and, with momentum, v
-// (P,).
+// sgd: v = momentum v + g + weight_decay w; w -= lr v, in one pass. w, g, with momentum v and, where the trajectory is
+// traced, anchor: n numbers each; sums (blocks, kTraceSums).
 #include "kernels.hpp"
+#include "trace.hpp"
 
 namespace cap {
 namespace CAP_PATH {
 
 template <class T>
-void sgd(const Call& c, const Frame<T>& f, int64_t tile) {
+void sgd(const Call& c, const Frame<T>& f, Share share) {
   T* w = place(f, c.operands[0]);
   T* v = place(f, c.operands[1]);
-  const T* g = place(f, c.operands[2]);
+  const T* g = place(f, c.operands[3]);
+  const Trace<T> trace = {place_sums(f, c.operands[2]), place(f, c.operands[4])};
   const T momentum = T(c.attributes.momentum), decay = T(c.attributes.weight_decay), lr = f.lr;
-  const Span s = span(tile, c.tiles, c.operands[0].cols, kColumnUnit);
+  const int64_t n = elements(c.operands[0]);
   if (v) {
-    for (int64_t i = s.begin; i < s.end; ++i) {
-      v[i] = momentum * v[i] + (g[i] + decay * w[i]);
-      w[i] -= lr * v[i];
-    }
+    run_update(share, n, w, g, trace, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        v[i] = momentum * v[i] + (g[i] + decay * w[i]);
+        w[i] -= lr * v[i];
+      }
+    });
   } else {
-    for (int64_t i = s.begin; i < s.end; ++i) w[i] -= lr * (g[i] + decay * w[i]);
+    run_update(share, n, w, g, trace, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) w[i] -= lr * (g[i] + decay * w[i]);
+    });
   }
 }
 
-int64_t sgd_tiles(const Call& c, int64_t) { return tile_count(c.operands[0].cols, kElementTile, c.operands[0].cols); }
+int64_t sgd_shares(const Call& c, int64_t) { return update_shares(c); }
 
 CAP_KERNEL(sgd)
 

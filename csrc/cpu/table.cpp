@@ -13,7 +13,9 @@
   X(softmax_xent)       \
   X(topk_errors)        \
   X(tally)              \
-  X(sgd)
+  X(sgd)                \
+  X(adam)               \
+  X(trace)
 // clang-format on
 
 namespace cap {

@@ -3,31 +3,38 @@
 #pragma once
 
 #include "../common/activations.h"
+#include "../common/adam.h"
 #include "../common/call.h"
 #include "../common/permutation.h"
+#include "../common/ranking.h"
 #include "../common/warp.h"
 
 namespace cap {
 
 typedef CAP_REAL real;
 
-// One training. `order` is the current epoch's; begin_step renews it.
+// One training. begin_step makes `subset` at the first step, and `order` anew for every epoch.
 struct Replica {
   uint64_t seed;
   double lr;
-  int64_t active;  // 0: nothing of it may change
-  int64_t epoch;   // of `order`; -1: none yet
-  Permutation order;
+  int64_t active;   // 0: nothing of it may change
+  int64_t epoch;    // of `order`; -1: none yet
+  int64_t samples;  // n, of the N rows of the source
+  uint64_t subset_seed;
+  Permutation order, subset;  // of the positions in an epoch; of the rows of the source, n = 0 for all of them
 };
 
 // The whole run. Laid out like MACHINE in capacity/engine/cuda/recording.py.
 struct Machine {
-  real* arenas[kLabels];     // (R, stride): parameters, gradients, optimizer, activations
-  int64_t strides[kArenas];  // elements from one replica to the next; the last is that of labels
+  real* arenas[kLabels];     // (R, stride): those of elements
+  int64_t strides[kArenas];  // elements from one replica to the next
   int32_t* labels;           // (R, stride)
   double* statistics;        // (R, statistics_stride)
   int64_t statistics_stride;
-  Replica* replicas;  // (R,)
+  double* sums;                    // (R, stride)
+  double* trace;                   // (R, steps of the run, segments, kTraceSums)
+  int64_t trace_size, trace_step;  // elements from one replica to the next, from one step to the next
+  Replica* replicas;               // (R,)
   int64_t replica_count;
   const void* features[2];      // as stored: (N, D); or, streamed, two windows of (R, rows, D)
   const int32_t* labels_in[2];  // (N,); or two windows of (R, rows)
@@ -46,15 +53,15 @@ struct Rows {
   int64_t start, rows, batch_rows;
 };
 
+CAP_INLINE int64_t replica() { return blockIdx.y; }
+
 CAP_INLINE Rows rows_of(const Machine* m, int micro) {
-  const int64_t per_epoch = (m->samples + m->batch - 1) / m->batch;
+  const int64_t samples = m->replicas[replica()].samples, per_epoch = (samples + m->batch - 1) / m->batch;
   const int64_t first = m->step % per_epoch * m->batch;
-  const int64_t left = m->samples - first, batch_rows = left < m->batch ? left : m->batch;
+  const int64_t left = samples - first, batch_rows = left < m->batch ? left : m->batch;
   const int64_t start = micro * m->micro_batch, rows = batch_rows - start;
   return {first + start, rows < 0 ? 0 : rows < m->micro_batch ? rows : m->micro_batch, batch_rows};
 }
-
-CAP_INLINE int64_t replica() { return blockIdx.y; }
 
 CAP_INLINE bool is_active(const Machine* m) { return m->replicas[replica()].active != 0; }
 
@@ -73,6 +80,7 @@ CAP_INLINE int64_t all_threads() { return int64_t(gridDim.x) * blockDim.x; }
 // The same with a warp for each element: the warp's number, and the thread's lane in it.
 CAP_INLINE int64_t first_warp() { return first_index() / kWarp; }
 CAP_INLINE int64_t all_warps() { return all_threads() / kWarp; }
+constexpr int kMaxWarps = 8;  // of a block
 CAP_INLINE int lane() { return int(threadIdx.x % kWarp); }
 
 }  // namespace CAP_PATH

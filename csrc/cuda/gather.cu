@@ -1,5 +1,6 @@
-// gather: x (B, D), y (B,) <- the next rows in the epoch's order, converted and scaled. A block a row. Rows that a
-// partial batch does not have become zeros with label 0, so that products over all B rows add nothing for them.
+// gather: x (B, D), y (B,) <- the next rows of the subset in the epoch's order, converted and scaled. A block a row.
+// Rows that a partial batch does not have become zeros with label 0, so that products over all B rows add nothing for
+// them.
 //
 // Data that lie on the device as a whole are read in the epoch's order. Data that do not come in windows, in which the
 // host has put the rows of the next steps in their order, replica by replica.
@@ -22,8 +23,10 @@ CAP_KERNEL(gather) {
     const bool exists = i < b.rows;
     if (threadIdx.x == 0) {
       int64_t row = m->streamed ? window_row + i : b.start + i;
-      if (exists && c.attributes.shuffled && !m->streamed) {
-        permute(m->replicas[replica()].order, uint64_t(b.start + i), 1, &row);
+      if (exists && !m->streamed) {
+        const Replica& r = m->replicas[replica()];
+        if (c.attributes.shuffled) row = permute(r.order, row);
+        if (r.subset.n > 0) row = permute(r.subset, row);
       }
       place_labels(m, c.operands[1])[i] = exists ? labels[row] : 0;
       shared_row = row;

@@ -1,5 +1,4 @@
-// topk_errors: wrong (B,) = 1 where k or more classes come before the label by falling logit (of equal logits the lower
-// class first, NaN before everything). z (B, K), y (B,). A warp a row.
+// topk_errors: wrong (B,) = 1 where k or more classes come before the label. z (B, K), y (B,). A warp a row.
 CAP_KERNEL(topk_errors) {
   const Call& c = calls[call];
   const int64_t K = c.operands[1].cols;
@@ -11,9 +10,7 @@ CAP_KERNEL(topk_errors) {
     const int64_t label = y[r];
     const real own = zr[label];
     int before = 0;
-    for (int64_t j = lane(); j < K; j += kWarp) {
-      before += j < label ? !(zr[j] < own) : j > label ? !(zr[j] <= own) : 0;
-    }
+    for (int64_t j = lane(); j < K; j += kWarp) before += comes_before(zr[j], j, own, label);
     before = warp_sum(before);
     if (lane() == 0) wrong[r] = before >= c.attributes.k ? real(1) : real(0);
   }

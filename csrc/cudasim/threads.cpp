@@ -49,7 +49,8 @@ class Meeting {
       arrived_ = 0;
       next_round();
     } else {
-      if (finished_ > 0) give_up();
+      // All may have come meanwhile, gone on and finished: then nobody is missing from this round.
+      if (finished_ > 0 && round_ == round) give_up();
       round_.wait(round);
     }
     if (given_up_) fail("a thread waits for " + to_string(place) + ", another has finished");

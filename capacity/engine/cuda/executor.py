@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from capacity.engine.cuda.backend import Arena, Backend
 from capacity.engine.cuda.data import Data, fits, make_data, uploaded
 from capacity.engine.cuda.recording import CALL, MACHINE, REPLICA, record
-from capacity.engine.executor import Replicas, Source, element_type
-from capacity.engine.program import ARENAS, BoundCall, Program
+from capacity.engine.executor import Replicas, Source, check_run, element_type
+from capacity.engine.program import ARENAS, ELEMENT_ARENAS, BoundCall, Program
 
-_OWNED = ("parameters", "optimizer")
+_OWNED = ("parameters", "optimizer", "anchor")
 """Arenas that the caller owns: copied in when a run begins, and out when it ends. The others never leave the device."""
 
 
@@ -34,8 +34,9 @@ class CudaExecutor:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
         if len(source.labels) == 0:
             return
+        check_run(self.program, replicas, source, steps)
         session = self.session(*replicas.statistics.shape)
-        session.run(replicas, source, self._rows(source, session.count), first_step, steps)
+        session.run(replicas, source, self._rows(source, replicas), first_step, steps)
 
     def session(self, replicas: int, statistics: int) -> Session:
         """Return the memory and the recorded step for so many replicas, each with so many statistics."""
@@ -44,7 +45,7 @@ class CudaExecutor:
             self._session = Session(self.program, self.precision, self.backend, replicas, statistics)
         return self._session
 
-    def _rows(self, source: Source, replicas: int) -> Data:
+    def _rows(self, source: Source, replicas: Replicas) -> Data:
         """Return a source's rows on the device; those of others stay beside them, as long as there is room."""
         for data in self._data:
             if data.holds(source, replicas):
@@ -70,6 +71,7 @@ class Session:
         }
         recording = record(program, count, precision)
         self._statistics = backend.empty(max(1, count * statistics * 8))
+        self._trace, self._trace_bytes = None, 0  # as many as the longest run so far has needed
         self._replicas = backend.empty(count * REPLICA.itemsize)
         self._machine = backend.empty(MACHINE.itemsize)
         self._calls = uploaded(backend, recording.calls)
@@ -83,18 +85,32 @@ class Session:
         backend.write(self._statistics, replicas.statistics)
         backend.write(self._replicas, _replica_table(replicas))
         machine = self._machine_struct(source, first_step)
+        self._describe_trace(machine, replicas.trace)
         data.describe(machine)
         backend.write(self._machine, machine)
-        data.feed(self._step, replicas.seeds, first_step, steps)
+        data.feed(self._step, replicas, first_step, steps)
         for name in self._written:
             backend.read(self.arenas[name].buffer, getattr(replicas, name))
         backend.read(self._statistics, replicas.statistics)
+        if replicas.trace.size:
+            backend.read(self._trace, replicas.trace)
+
+    def _describe_trace(self, machine: NDArray[Any], trace: NDArray[np.float64]) -> None:
+        """Copy the trace in, whose rows of inactive replicas are to stay, and say where it lies."""
+        if trace.size == 0:
+            return
+        if trace.nbytes > self._trace_bytes:
+            self._trace = None  # freed before the larger one is asked for
+            self._trace, self._trace_bytes = self._backend.empty(trace.nbytes), trace.nbytes
+        self._backend.write(self._trace, trace)
+        machine["trace"] = self._backend.address(self._trace)
+        machine["trace_size"], machine["trace_step"] = trace[0].size, trace[0, :1].size
 
     def _machine_struct(self, source: Source, step: int) -> NDArray[Any]:
         machine, address = np.zeros((), MACHINE), self._backend.address
-        machine["arenas"] = [address(self.arenas[name].buffer) for name in ARENAS[:-1]]
+        machine["arenas"] = [address(self.arenas[name].buffer) for name in ELEMENT_ARENAS]
         machine["strides"] = [self.arenas[name].stride for name in ARENAS]
-        machine["labels"] = address(self.arenas["labels"].buffer)
+        machine["labels"], machine["sums"] = (address(self.arenas[name].buffer) for name in ("labels", "sums"))
         machine["statistics"], machine["statistics_stride"] = address(self._statistics), self.statistics_size
         machine["replicas"], machine["replica_count"] = address(self._replicas), self.count
         machine["samples"], machine["scale"] = len(source.labels), source.scale
@@ -116,15 +132,16 @@ def bytes_needed(program: Program, dtype: np.dtype[Any], replicas: int) -> int:
 
 
 def _writes(call: BoundCall, arena: str) -> bool:
-    """Return whether a call writes to an arena; outputs are its first operands, and no op has more than two."""
-    return any(o is not None and o.arena == arena for o in call.operands[:2])
+    """Return whether a call writes to an arena."""
+    return any(o is not None and o.arena == arena for o in call.operands[: call.outputs])
 
 
 def _itemsize(arena: str, dtype: np.dtype[Any]) -> int:
-    return 4 if arena == "labels" else dtype.itemsize
+    return {"labels": 4, "sums": 8}.get(arena, dtype.itemsize)
 
 
 def _replica_table(replicas: Replicas) -> NDArray[Any]:
     table = np.zeros(len(replicas.seeds), REPLICA)
     table["seed"], table["lr"], table["active"], table["epoch"] = replicas.seeds, replicas.lrs, replicas.active, -1
+    table["samples"], table["subset_seed"] = replicas.samples, replicas.subsets
     return table

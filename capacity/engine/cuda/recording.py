@@ -6,6 +6,7 @@ structured types are the structs of csrc/common/call.h and csrc/cuda/device.cuh.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,25 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capacity.engine.ops import SAVED
-from capacity.engine.program import ARENAS, BoundCall, Operand, Program
+from capacity.engine.program import ARENAS, ELEMENT_ARENAS, BoundCall, Operand, Program
+from capacity.engine.trajectory import blocks
 
-_MAX_OPERANDS = 5
+_MAX_OPERANDS = 6
 _ORDER = np.dtype(
     [("keys", "u4", 8), ("n", "u8"), ("left_mask", "u4"), ("right_mask", "u4"), ("right_bits", "i4")], align=True
 )
 OPERAND = np.dtype([("arena", "i4"), ("offset", "i8"), ("rows", "i8"), ("cols", "i8")], align=True)
 ATTRIBUTES = np.dtype(
     [
-        ("activation", "i4"), ("update", "?"), ("shuffled", "?"), ("inputs", "i8"), ("k", "i8"), ("slot", "i8"),
-        ("momentum", "f8"), ("weight_decay", "f8"),
+        ("activation", "i4"), ("update", "?"), ("shuffled", "?"), ("decoupled", "?"), ("inputs", "i8"), ("k", "i8"),
+        ("slot", "i8"), ("momentum", "f8"), ("weight_decay", "f8"), ("beta1", "f8"), ("beta2", "f8"), ("epsilon", "f8"),
     ],
     align=True,
 )  # fmt: skip
-CALL = np.dtype([("operands", OPERAND, _MAX_OPERANDS), ("attributes", ATTRIBUTES), ("tiles", "i8")], align=True)
-REPLICA = np.dtype([("seed", "u8"), ("lr", "f8"), ("active", "i8"), ("epoch", "i8"), ("order", _ORDER)], align=True)
+CALL = np.dtype([("operands", OPERAND, _MAX_OPERANDS), ("attributes", ATTRIBUTES), ("shares", "i8")], align=True)
+REPLICA = np.dtype(
+    [
+        ("seed", "u8"), ("lr", "f8"), ("active", "i8"), ("epoch", "i8"), ("samples", "i8"), ("subset_seed", "u8"),
+        ("order", _ORDER), ("subset", _ORDER),
+    ],
+    align=True,
+)  # fmt: skip
 MACHINE = np.dtype(
     [
-        ("arenas", "u8", 4), ("strides", "i8", 5), ("labels", "u8"), ("statistics", "u8"), ("statistics_stride", "i8"),
+        ("arenas", "u8", len(ELEMENT_ARENAS)), ("strides", "i8", len(ARENAS)), ("labels", "u8"), ("statistics", "u8"),
+        ("statistics_stride", "i8"), ("sums", "u8"), ("trace", "u8"), ("trace_size", "i8"), ("trace_step", "i8"),
         ("replicas", "u8"), ("replica_count", "i8"), ("features", "u8", 2), ("labels_in", "u8", 2), ("stored", "i8"),
         ("samples", "i8"), ("scale", "f8"), ("batch", "i8"), ("micro_batch", "i8"), ("step", "i8"),
         ("first_step", "i8"), ("streamed", "i8"), ("window_steps", "i8"), ("window_stride", "i8"),
@@ -43,6 +52,8 @@ _BLOCK = 256
 _ROW_BLOCK = 128
 _MOST_BLOCKS = 1 << 15
 _WARP = 32
+_UPDATES = {"sgd": 1, "adam": 4}
+"""Parameters a thread takes: with adam several, so that what a block works out first does not show (adam.cu)."""
 
 
 @dataclass(frozen=True)
@@ -136,15 +147,21 @@ class _Recorder:
     def _shape(self, call: BoundCall) -> tuple[int, int]:
         """Return blocks and threads a block: a block, a warp or a thread for each thing the kernel goes over."""
         first = call.operands[0] or next(o for o in call.operands if o)
-        if call.op == "gather":
-            return self._rows, _ROW_BLOCK
-        if call.op in ("softmax_xent", "topk_errors"):
-            return -(-self._rows * _WARP // _ROW_BLOCK), _ROW_BLOCK
-        if call.op == "tally":
-            return 1, _WARP
-        if call.op in ("sgd", "dense_grad_weight"):
-            return -(-first.shape[-1] // _BLOCK), _BLOCK
-        return -(-self._rows * first.shape[-1] // _BLOCK), _BLOCK
+        rows, columns = self._rows, first.shape[-1]
+        shapes = {
+            "gather": (rows, _ROW_BLOCK),
+            "dense": (rows * -(-columns // _BLOCK), _BLOCK),
+            "dense_grad_weight": (-(-columns // _WARP), _BLOCK),
+            "softmax_xent": (-(-rows * _WARP // _ROW_BLOCK), _ROW_BLOCK),
+            "topk_errors": (-(-rows * _WARP // _ROW_BLOCK), _ROW_BLOCK),
+            "tally": (1, _WARP),
+            "trace": (1, _WARP),
+        }
+        if call.op in _UPDATES:
+            size, state = math.prod(first.shape), call.operands[call.outputs - 1]
+            traced = state is not None and state.arena == "sums"
+            return blocks(size) if traced else -(-size // (_UPDATES[call.op] * _BLOCK)), _BLOCK
+        return shapes.get(call.op, (-(-rows * columns // _BLOCK), _BLOCK))
 
 
 def _dense(call: BoundCall, rows: int, micro: int) -> Product:
@@ -198,7 +215,7 @@ def _packed(call: BoundCall, *, folded: bool) -> NDArray[Any]:
         packed["attributes"][name] = list(SAVED).index(str(value)) if name == "activation" else value
     if call.op == "softmax_xent":
         packed["attributes"]["update"] = folded
-    packed["tiles"] = 1
+    packed["shares"] = 1
     return packed
 
 
