@@ -1,6 +1,6 @@
 """Time one SGD training step, batch gather included, on the GPU: capacity against PyTorch and JAX.
 
-usage: python bench/gpu.py [--quick] [--machine NAME] [--out FILE.json]
+usage: python -m bench gpu [--quick] [--machine NAME] [--out FILE.json]
 
 Every peer that is installed trains the same networks from the same initial weights on the same batches in the same
 number of steps, in float32 without TF32, and their final losses are held against each other. Exit status 1 when these
@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import importlib.util
 import json
-import math
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from machine import commit, describe_machine
-from peers import JAX, ON_GPU, OURS, PYTORCH, PYTORCH_GRAPHS
-from publish import publish
-from rounds import time_peers
-from table import gpu_markdown, gpu_verdicts
-from workload import Shape, make_workload
-
+from bench.cost import flop_of_a_step
+from bench.gpu_table import markdown, verdicts
+from bench.machine import ROOT, commit, describe_machine
+from bench.peers import ON_GPU, OURS, PYTORCH, PYTORCH_GRAPHS
+from bench.publish import differing, write
+from bench.rounds import same_work, time_peers
+from bench.workload import Shape, make_workload
 from capacity.engine.cuda.availability import why_not
 
 EXPECTED: dict[Shape, dict[str, float]] = {
@@ -40,29 +40,29 @@ EXPECTED: dict[Shape, dict[str, float]] = {
 ROUNDS, QUICK_ROUNDS = 10, 2
 MOST_STEPS, MOST_STEPS_OF_MANY = 5000, 1000
 ROUND_SECONDS, ASSUMED_FLOP_PER_SECOND = 0.5, 4e13
-LOSS_TOLERANCE = 1e-3  # relative; float32 rounding differs between peers and grows over the steps
 CHECKS = {
     "torch": "import sys, torch; sys.exit(not torch.cuda.is_available())",
     "jax": "import sys, jax; sys.exit(jax.default_backend() != 'gpu')",
 }
-LIBRARIES = {PYTORCH: "torch", PYTORCH_GRAPHS: "torch", JAX: "jax"}
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Run all cases, print the table, write the results."""
-    parser = argparse.ArgumentParser(description="Time one SGD training step on the GPU: capacity against its peers.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench gpu", description="Time one SGD training step on the GPU: capacity against its peers."
+    )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds; writes a file only with --out")
     parser.add_argument("--machine", help="the machine's name in the results (default: its GPU)")
     parser.add_argument("--out", type=Path, help="results file (default: bench/results/gpu-MACHINE-DATE.json)")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     why = why_not()
     if why is not None:
-        print(f"bench/gpu.py needs a GPU: {why.reason}; {why.remedy}.", file=sys.stderr)
+        print(f"python -m bench gpu needs a GPU: {why.reason}; {why.remedy}.", file=sys.stderr)
         return 2
 
-    names = [OURS, *(name for name, library in LIBRARIES.items() if _can_use(library))]
+    names = [name for name, spec in ON_GPU.items() if name == OURS or _can_use(spec.library)]
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    ceilings = json.loads(_output(sys.executable, str(Path(__file__).with_name("ceilings.py"))))
+    ceilings = json.loads(_output(sys.executable, str(ROOT / "bench" / "ceilings.py")))
     before = describe_gpu()
     rows: list[dict[str, Any]] = []
     peers: dict[str, dict[str, str]] = {}
@@ -76,7 +76,10 @@ def main() -> int:
         "gpu": before, "clocks_after": describe_gpu()["clocks"], "ceilings": ceilings, "peers": peers, "rows": rows,
     }  # fmt: skip
 
-    return publish(results, f"{gpu_markdown(results)}\n\n{gpu_verdicts(results)}", options.out, quick=options.quick)
+    print(f"{markdown(results)}\n\n{verdicts(results)}")
+    if options.out or not options.quick:
+        write(results, options.out)
+    return differing(results)
 
 
 def run_case(
@@ -85,24 +88,18 @@ def run_case(
     """Return one row of the results, and what each peer says of itself."""
     steps = steps_of_a_round(shape)
     workload = make_workload(shape, steps * (rounds + 1))
-    timed = time_peers(workload, rounds, {name: ON_GPU[name] for name in names}, one_core=False)
-    losses = {name: peer.loss for name, peer in timed.items()}
-    us = {name: peer.us_per_step for name, peer in timed.items()}
+    timed, _ = time_peers(workload, rounds, {name: ON_GPU[name] for name in names}, cores=None, times=steps)
+    us = {name: peer.us for name, peer in timed.items()}
     ours = us[OURS]["median"]
     row = {
-        "shape": str(shape), "rounds": rounds, "steps_per_round": steps, "us_per_step": us, "losses": losses,
-        "same_work": all(math.isclose(loss, losses[OURS], rel_tol=LOSS_TOLERANCE) for loss in losses.values()),
+        "shape": str(shape), "rounds": rounds, "steps_per_round": steps, "us_per_step": us,
+        "losses": {name: peer.loss for name, peer in timed.items()},
+        "same_work": same_work(timed, ON_GPU),
         "ratios": {name: round(us[name]["median"] / ours, 2) for name in names if name != OURS},
         "expected": {name: ratio for name, ratio in expected.items() if name in us},
         "flop_per_second": flop_of_a_step(shape) / ours * 1e6, "bytes_per_second": bytes_of_a_step(shape) / ours * 1e6,
     }  # fmt: skip
     return row, {name: peer.description for name, peer in timed.items()}
-
-
-def flop_of_a_step(shape: Shape) -> int:
-    """Return the arithmetic of the products: all of the softmax layer, no gradient of the inputs."""
-    s = shape
-    return s.replicas * s.batch * (4 * s.inputs * s.width + 6 * s.width * s.classes)
 
 
 def bytes_of_a_step(shape: Shape) -> int:
@@ -126,6 +123,7 @@ def describe_gpu() -> dict[str, str]:
     return {"name": name, "driver": driver, "memory": memory, "power_limit": power, "clocks": clocks}
 
 
+@functools.cache
 def _can_use(library: str) -> bool:
     """Whether a library is installed and finds the GPU, asked in a process of its own; says so where not."""
     if importlib.util.find_spec(library) is None:
@@ -139,7 +137,3 @@ def _can_use(library: str) -> bool:
 
 def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-if __name__ == "__main__":
-    sys.exit(main())

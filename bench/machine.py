@@ -8,6 +8,9 @@ import re
 import subprocess
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout, from which `python -m bench` and its child processes run."""
+
 
 def describe_machine() -> dict[str, str | int | float]:
     """Return processor, cores, cache, system, Python and load; nothing that names a person or a host."""
@@ -26,7 +29,7 @@ def describe_machine() -> dict[str, str | int | float]:
 
 def commit() -> str:
     """Return the checkout's commit, with '+' when files that are tracked were changed; 'unknown' outside git."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=10", "--dirty=+"]
+    git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=10", "--dirty=+"]
     return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 

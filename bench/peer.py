@@ -1,7 +1,8 @@
-"""The child process of one peer: `python peer.py MODULE WORKLOAD.npz one-core|all-cores`, driven by bench/rounds.py.
+"""The child process of one peer: `python -m bench.peer MODULE WORKLOAD.npz ORDER`, driven by bench/rounds.py.
 
-Each line on stdin is a number of steps; the answer is the seconds they took. End of input: the answer is the final
-loss and the peer's description.
+ORDER is JSON: the one core to keep to, or null; which share of the replicas to train; options of the peer. Each line on
+stdin is an action and how often, "run 100" or "evaluate 3"; the answer is the seconds it took. End of input: the answer
+is the final loss, the share of errors and the peer's description.
 """
 
 from __future__ import annotations
@@ -12,24 +13,44 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 
-def main(module: str, path: str, cores: str) -> None:
+def main(module: str, path: str, order: str) -> None:
     """Serve one peer until stdin ends."""
-    if cores == "one-core" and hasattr(
-        os, "sched_setaffinity"
-    ):  # before the libraries are loaded: they count the cores then
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    from workload import Workload
+    asked = json.loads(order)
+    if asked["core"] is not None:  # before the libraries are loaded: they count the cores then
+        pin(asked["core"])
+    from bench.peers import RefusedError
+    from bench.workload import Workload
 
-    peer = importlib.import_module(f"peers.{module}").Peer(Workload.load(Path(path)))
+    workload = Workload.load(Path(path)).share(*asked["share"])
+    try:
+        peer = importlib.import_module(f"bench.peers.{module}").Peer(workload, **asked["options"])
+    except RefusedError as error:
+        _answer({"refused": str(error)})
+        return
     _answer({"ready": True})
     for line in sys.stdin:
-        steps = int(line)
+        action, times = line.split()
         start = time.perf_counter()
-        peer.run(steps)
+        _act(peer, action, int(times))
         _answer({"seconds": time.perf_counter() - start})
-    _answer({"loss": peer.loss(), "peer": peer.describe()})
+    loss, errors = peer.evaluate()
+    _answer({"loss": loss, "errors": errors, "peer": peer.describe()})
+
+
+def pin(core: int = -1) -> None:
+    """Keep this process to one of the cores that it may run on, by default the last."""
+    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
+
+
+def _act(peer: Any, action: str, times: int) -> None:
+    if action == "run":
+        peer.run(times)
+        return
+    for _ in range(times):
+        peer.evaluate()
 
 
 def _answer(content: dict[str, object]) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from workload import LR, Workload
+
+from bench.workload import Workload
 
 _WARM_UP = 3  # steps, as the documentation of torch.cuda.CUDAGraph has it
 _NAMES = ("hidden1/weight", "hidden1/bias", "softmax/weight", "softmax/bias")
@@ -28,7 +29,7 @@ class Peer:
         self._batches = torch.from_numpy(workload.batches).transpose(0, 1).contiguous().to(self._device)  # (T, R, B)
         self._initial = [self._stacked(workload, name) for name in _NAMES]
         self._parameters = [value.clone().requires_grad_() for value in self._initial]
-        self._optimizer = torch.optim.SGD(self._parameters, lr=LR, fused=True)
+        self._optimizer = torch.optim.SGD(self._parameters, lr=workload.shape.lr, fused=True)
         self._counter = torch.zeros(1, dtype=torch.int64, device=self._device)
         self._loss_of: Any = torch.compile(self._loss, fullgraph=True) if device == "cuda" else self._loss
         self._graph = self._captured() if device == "cuda" else None
@@ -87,12 +88,14 @@ class Peer:
         if self._graph is not None:
             torch.cuda.synchronize()
 
-    def loss(self) -> float:
-        """Return the mean cross-entropy over all N samples and R replicas, in nats."""
+    def evaluate(self) -> tuple[float, float]:
+        """Return the mean cross-entropy, in nats, and the share of errors over all N samples and R replicas."""
         replicas = self._shape.replicas
         x = self._features.expand(replicas, -1, -1) if replicas > 1 else self._features
+        y = self._labels.repeat(replicas)
         with torch.no_grad():
-            return float(cross_entropy(self._logits(x).flatten(0, -2), self._labels.repeat(replicas)))
+            logits = self._logits(x).flatten(0, -2)
+            return float(cross_entropy(logits, y)), float((logits.argmax(1) != y).float().mean())
 
     @staticmethod
     def describe() -> dict[str, str]:
