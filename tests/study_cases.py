@@ -44,6 +44,9 @@ def assert_same_numbers(study: Study, other: Study) -> None:
                 assert one["curves"][name][...].tobytes() == two["curves"][name][...].tobytes(), name
             for name in ("parameters", "optimizer"):
                 assert one["checkpoint"][name][...].tobytes() == two["checkpoint"][name][...].tobytes(), name
+            assert ("trajectory" in one) == ("trajectory" in two)
+            for name in one.get("trajectory", ()):
+                assert one["trajectory"][name][...].tobytes() == two["trajectory"][name][...].tobytes(), name
             assert one["checkpoint"].attrs["step"] == two["checkpoint"].attrs["step"]
 
 

@@ -44,7 +44,7 @@ def given_to_sweep(monkeypatch: pytest.MonkeyPatch) -> list[SweepConfig]:
         asked.append(config)
         raise capacity.StudyError("noted")
 
-    monkeypatch.setattr("capacity.experiments.running.run_sweep", note)
+    monkeypatch.setattr("capacity.experiments.running.run_study", note)
     return asked
 
 
@@ -251,7 +251,7 @@ def test_memory_that_runs_out_is_one_sentence(run: Run, monkeypatch: pytest.Monk
     def greedy(*_: Any, **__: Any) -> None:
         raise MemoryError("Unable to allocate 1 PiB")
 
-    monkeypatch.setattr("capacity.experiments.running.run_sweep", greedy)
+    monkeypatch.setattr("capacity.experiments.running.run_study", greedy)
     code, _, err = run("sweep")
     assert code == 2
     assert err.startswith("capacity: error: there is not enough memory (Unable to allocate 1 PiB); use smaller sizes")
@@ -261,7 +261,7 @@ def test_a_file_that_cannot_be_used_is_named(run: Run, monkeypatch: pytest.Monke
     def refused(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied", "data.h5")
 
-    monkeypatch.setattr("capacity.experiments.running.run_sweep", refused)
+    monkeypatch.setattr("capacity.experiments.running.run_study", refused)
     assert run("sweep") == (2, "", "capacity: error: cannot use 'data.h5': Permission denied\n")
 
 
@@ -269,7 +269,7 @@ def test_a_mistake_of_ours_is_not_dressed_up_as_the_users(monkeypatch: pytest.Mo
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("a bug")
 
-    monkeypatch.setattr("capacity.experiments.running.run_sweep", broken)
+    monkeypatch.setattr("capacity.experiments.running.run_study", broken)
     with pytest.raises(KeyError, match="a bug"):
         main(["sweep"])
 

@@ -16,9 +16,8 @@ from capacity.engine.devices import PRECISIONS
 from capacity.engine.initialise import INITS
 from capacity.engine.ops import SAVED
 from capacity.errors import InputError
-from capacity.experiments import SweepConfig, TrialConfig, load_config
-from capacity.experiments import config as config_module
-from capacity.experiments.trial import trials_of
+from capacity.experiments import SweepConfig, load_config, settings
+from capacity.experiments.sweep_trial import SweepTrial, trials_of
 
 
 def test_the_signature_of_sweep_has_the_fields_and_defaults_of_the_config() -> None:
@@ -28,9 +27,9 @@ def test_the_signature_of_sweep_has_the_fields_and_defaults_of_the_config() -> N
 
 
 def test_the_names_offered_are_those_the_engine_knows() -> None:
-    assert set(get_args(config_module.ActivationName)) == set(SAVED)
-    assert set(get_args(config_module.InitName)) == set(INITS)
-    assert set(get_args(config_module.PrecisionName)) == set(PRECISIONS)
+    assert set(get_args(settings.ActivationName)) == set(SAVED)
+    assert set(get_args(settings.InitName)) == set(INITS)
+    assert set(get_args(settings.PrecisionName)) == set(PRECISIONS)
 
 
 def test_every_field_says_what_it_is() -> None:
@@ -144,7 +143,7 @@ def test_a_missing_toml_file_is_named(tmp_path: Path) -> None:
 
 
 def test_the_key_is_the_hash_of_the_canonical_form() -> None:
-    trial = TrialConfig(
+    trial = SweepTrial(
         data_digest="d" * 64, width=8, depth=2, activation="relu", init="glorot_uniform", output_init="zeros",
         optimizer="sgd", momentum=0.0, weight_decay=0.0, lr=0.1, batch=32, epochs=10, seed=3, precision="float32",
     )  # fmt: skip

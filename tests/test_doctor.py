@@ -43,7 +43,17 @@ def test_what_is_always_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["cpu"]["usable"]
     assert facts["cpu"]["simd"] == _cpu.current_path()
     assert facts["cpu"]["simd_supported"] == _cpu.supported_paths()
+    assert facts["cpu"]["bf16"] == (_cpu.why_no_bf16() is None)
     assert {"name", "version", "threads"} == set(facts["cpu"]["blas"][0])
+
+
+def test_it_says_why_the_processor_has_no_bf16(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for why, said in ((None, "can be used"), ("this processor lacks AVX512_BF16",) * 2):
+        monkeypatch.setattr(_cpu, "why_no_bf16", lambda why=why: why)
+        line = lines(doctor(capsys))["bf16"]
+        assert line == said if why is None else line == f"cannot be used: {said}"
 
 
 def test_a_forced_instruction_set_and_threads_of_blas_are_seen() -> None:

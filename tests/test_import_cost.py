@@ -30,7 +30,7 @@ def test_help(command: str) -> None:
     assert loaded_by(help_on(command)) == set()
 
 
-@pytest.mark.parametrize("command", ["sweep", "resume"])
+@pytest.mark.parametrize("command", ["sweep", "converge", "resume"])
 def test_help_with_options_from_the_settings(command: str) -> None:
     assert loaded_by(help_on(command)) == {"pydantic"}
 

@@ -18,7 +18,8 @@ from capacity.experiments import Study, driver, launchers, slices, store
 from capacity.experiments.store import Store
 from capacity.experiments.trialfile import read_record
 from tests.study_cases import SETTINGS, assert_same_numbers, assert_whole, tiny_data
-from tests.sweep_to_kill import SETTINGS as KILLED_SETTINGS
+from tests.study_to_kill import SETTINGS as SETTINGS_TO_KILL
+from tests.study_to_kill import run
 
 pytestmark = pytest.mark.usefixtures("many_slices")
 
@@ -145,23 +146,23 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> N
     assert_whole(capacity.resume(study.path, threads=1))
 
 
-def start(study: Path, workers: int) -> subprocess.Popen[bytes]:
-    """Start the sweep to be killed, and return when it runs or has ended."""
-    command = [sys.executable, "-m", "tests.sweep_to_kill", "digits", str(study), str(workers)]
+def start(kind: str, study: Path, workers: int) -> subprocess.Popen[bytes]:
+    """Start the study to be killed, and return when it runs or has ended."""
+    command = [sys.executable, "-m", "tests.study_to_kill", kind, "digits", str(study), str(workers)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     process.stdout.readline()
     return process
 
 
-def kill_and_resume(study: Path, workers: int, seed: int) -> int:
-    """Kill and resume a sweep at random moments until it is done; return how often it was killed.
+def kill_and_resume(kind: str, study: Path, workers: int, seed: int) -> int:
+    """Kill and resume a study at random moments until it is done; return how often it was killed.
 
     It lives longer from time to time, so that it comes to an end on a slow machine too.
     """
     moments, kills = random.Random(seed), 0
     while True:
-        process = start(study, workers)
+        process = start(kind, study, workers)
         try:
             output, _ = process.communicate(timeout=moments.uniform(0.0, 0.2 * 1.3**kills))
         except subprocess.TimeoutExpired:
@@ -174,23 +175,27 @@ def kill_and_resume(study: Path, workers: int, seed: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return capacity.sweep("digits", out=tmp_path_factory.mktemp("unbroken") / "study", **KILLED_SETTINGS)
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
+    """A study of each kind, run at a stretch."""
+    return {kind: run(kind, "digits", tmp_path_factory.mktemp("unbroken") / kind) for kind in SETTINGS_TO_KILL}
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", list(SETTINGS_TO_KILL))
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_again_and_again_a_study_ends_as_an_unbroken_one(tmp_path: Path, unbroken: Study, workers: int) -> None:
-    kills = kill_and_resume(tmp_path / "study", workers, seed=workers)
+def test_killed_again_and_again_a_study_ends_as_an_unbroken_one(
+    tmp_path: Path, unbroken: dict[str, Study], workers: int, kind: str
+) -> None:
+    kills = kill_and_resume(kind, tmp_path / "study", workers, seed=workers)
     assert kills >= 3
     study = capacity.open_study(tmp_path / "study")
     assert_whole(study)
-    assert_same_numbers(study, unbroken)
+    assert_same_numbers(study, unbroken[kind])
 
 
 @pytest.mark.slow
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
-    process = start(tmp_path / "study", workers=2)
+    process = start("sweep", tmp_path / "study", workers=2)
     time.sleep(0.5)
     group = os.getpgid(process.pid)
     process.send_signal(signal.SIGKILL)
@@ -205,8 +210,8 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_replaced(tmp_path: Path, unbroken: Study) -> None:
-    process = start(tmp_path / "study", workers=2)
+def test_a_killed_worker_is_replaced(tmp_path: Path, unbroken: dict[str, Study]) -> None:
+    process = start("sweep", tmp_path / "study", workers=2)
     assert process.stdout is not None
     while len(workers := process.stdout.readline().split()) < 2:
         assert process.poll() is None
@@ -215,4 +220,4 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, unbroken: Study) -> None:
     assert process.returncode == 0
     study = capacity.open_study(tmp_path / "study")
     assert_whole(study)
-    assert_same_numbers(study, unbroken)
+    assert_same_numbers(study, unbroken["sweep"])

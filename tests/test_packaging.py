@@ -23,7 +23,7 @@ import capacity
 from capacity.engine.cuda.text import KERNELS, kernel_text
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("bench", "capacity", "csrc", "docs", "tests")
+ROOMS = ("bench", "capacity", "csrc", "docs", "examples", "tests")
 TOP_LEVEL = {
     "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "PKG-INFO", "README.md",
     "pyproject.toml", "setup.cfg", "setup.py",

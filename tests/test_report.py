@@ -14,7 +14,7 @@ import pytest
 import capacity
 from capacity.errors import StudyError
 from capacity.experiments import SweepConfig
-from capacity.reporting import Report
+from capacity.reporting.sweep import SweepReport
 from tests.make_rows import Errors, make_rows
 
 INF, NAN = math.inf, math.nan
@@ -52,18 +52,18 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> capacity.experiments.Stud
 
 
 @pytest.fixture(scope="module")
-def made(study: Any) -> Report:
+def made(study: Any) -> SweepReport:
     return capacity.report(study)
 
 
-def test_figures_lie_in_the_study_with_svg_and_csv_beside_them(study: Any, made: Report) -> None:
+def test_figures_lie_in_the_study_with_svg_and_csv_beside_them(study: Any, made: SweepReport) -> None:
     assert made.figures == tuple(study.path / "figures" / f"{name}.png" for name in NAMES)
     found = sorted(path.name for path in (study.path / "figures").iterdir())
     assert found == sorted(f"{name}.{kind}" for name in NAMES for kind in ("png", "svg", "csv"))
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in made.figures)
 
 
-def test_csv_holds_the_tables(made: Report) -> None:
+def test_csv_holds_the_tables(made: SweepReport) -> None:
     folder = made.figures[0].parent
     for name, table in zip(NAMES, (made.capacity, made.roi, made.learning), strict=True):
         rows = read(folder / f"{name}.csv")
@@ -73,7 +73,7 @@ def test_csv_holds_the_tables(made: Report) -> None:
             assert written == {key: str(value) for key, value in row.items()}
 
 
-def test_tables_agree_with_the_rows_and_curves_of_the_study(study: Any, made: Report) -> None:
+def test_tables_agree_with_the_rows_and_curves_of_the_study(study: Any, made: SweepReport) -> None:
     (chosen,) = [row for row in made.capacity if row["chosen"] and row["width"] == 4]
     runs = [row for row in study.rows() if row["width"] == 4 and row["lr"] == chosen["lr"]]
     assert chosen["train_error"] == np.mean([row["train_top1"] for row in runs])
@@ -85,7 +85,9 @@ def test_tables_agree_with_the_rows_and_curves_of_the_study(study: Any, made: Re
     assert learned[-1]["train_error"] == chosen["train_error"]
 
 
-def test_a_folder_will_do_for_a_study_and_files_come_out_the_same(study: Any, made: Report, tmp_path: Path) -> None:
+def test_a_folder_will_do_for_a_study_and_files_come_out_the_same(
+    study: Any, made: SweepReport, tmp_path: Path
+) -> None:
     again = capacity.report(str(study.path), tmp_path / "elsewhere")
     assert (again.conclusion, again.capacity, again.roi) == (made.conclusion, made.capacity, made.roi)
     for first, second in zip(made.figures, again.figures, strict=True):
@@ -141,7 +143,7 @@ def test_metric_of_the_study_is_the_one_drawn(tmp_path: Path) -> None:
     ],
 )
 def test_title_says_what_was_trained(settings: dict[str, Any], words: str) -> None:
-    from capacity.reporting import _model
+    from capacity.reporting.sweep import _model
 
     assert _model(SweepConfig(**settings)) == words
 

@@ -16,7 +16,7 @@ from capacity.engine.cuda.data import RESERVE_BYTES, WINDOW_BYTES
 from capacity.engine.cuda.errors import FullError
 from capacity.experiments import SweepConfig
 from capacity.experiments.sizing import CONTEXT_BYTES, GROUP_PARAMETERS, group_limit
-from capacity.experiments.trial import trials_of
+from capacity.experiments.sweep_trial import trials_of
 from capacity.training import memory
 from capacity.training.memory import Need, cuda_need, replicas_that_fit
 from tests import fake_cuda
@@ -67,7 +67,7 @@ def limit(dataset: capacity.data.Dataset, monkeypatch: pytest.MonkeyPatch) -> Ca
 
     def of(free: int, workers: int) -> int:
         monkeypatch.setattr(memory, "cuda_free", lambda: free)
-        monkeypatch.setattr(memory, "cuda_need", lambda *_: Need(each=2 * GIB, fixed=3 * GIB, data=0))
+        monkeypatch.setattr(memory, "cuda_need", lambda *_, **__: Need(each=2 * GIB, fixed=3 * GIB, data=0))
         return group_limit(None, "cuda", workers, dataset, {TRIAL: 1})(TRIAL)
 
     return of

@@ -20,7 +20,7 @@ from capacity.errors import InputError, StudyError
 from capacity.experiments import Interrupted, Snapshot, SweepConfig, driver, launchers, slices
 from capacity.experiments.groups import make_groups
 from capacity.experiments.progress import EXAMPLE_COST, Meter
-from capacity.experiments.trial import TrialConfig, trials_of
+from capacity.experiments.sweep_trial import SweepTrial, trials_of
 from tests.study_cases import SETTINGS, assert_same_numbers, assert_whole, tiny_data, trial_file
 
 
@@ -36,15 +36,15 @@ def short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "CHECKPOINT_SHARE", math.inf)
 
 
-def by_hand(data: Path, trial: TrialConfig) -> tuple[list[float], list[float], np.ndarray]:
+def by_hand(data: Path, trial: SweepTrial) -> tuple[list[float], list[float], np.ndarray]:
     """Train one trial alone: training loss and top-1 error per epoch, and the last parameters."""
     trainer = capacity.Trainer(
         trial.model(), capacity.open_dataset(data), batch=trial.batch, lrs=[trial.lr], seeds=[trial.seed],
-        optimizer=trial.sgd(), precision=trial.precision,
+        optimizer=trial.rule(), precision=trial.precision,
     )  # fmt: skip
     measured = [trainer.evaluate()]
     for _ in range(trial.epochs):
-        trainer.advance(trainer.steps_per_epoch)
+        trainer.advance(int(trainer.steps_per_epoch[0]))
         measured.append(trainer.evaluate())
     (state,) = trainer.states()
     return [m.loss[0] for m in measured], [m.top1[0] for m in measured], state.parameters
@@ -117,7 +117,7 @@ def test_a_trial_that_diverged_is_not_trained_on(tmp_path: Path, data: Path, mon
 
     class Watched(capacity.Trainer):
         def advance(self, steps: int) -> None:
-            seen.append((self.step // self.steps_per_epoch, self.active.tolist()))
+            seen.append((self.step // int(self.steps_per_epoch[0]), self.active.tolist()))
             super().advance(steps)
 
     monkeypatch.setattr(slices, "Trainer", Watched)

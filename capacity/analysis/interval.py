@@ -18,7 +18,8 @@ class Interval:
     runs : int
         How many independent values it was made from.
     confidence : float
-        Probability with which such an interval covers the true median, whatever the distribution.
+        Probability with which such an interval covers the true value: for `median_interval` whatever the
+        distribution, for a bootstrap interval nominally.
     """
 
     low: float

@@ -22,10 +22,12 @@ from capacity.errors import CapacityError, did_you_mean
 
 COMMANDS = {
     "sweep": "Train networks of many widths: does added width still buy training error?",
+    "converge": "Train networks of many sizes until they converge: how many steps does each size take?",
     "status": "Say how far a study is.",
     "resume": "Go on with a study that was stopped.",
     "report": "Draw the figures of a study and say what they mean.",
     "export": "Write a study's table of trials to a CSV or Parquet file.",
+    "theory": "Hold a paper's theory to Monte Carlo and to training on the engine.",
     "data": "Import, inspect and generate data sets.",
     "doctor": "Say what this machine offers, and for what is missing the reason and the remedy.",
 }

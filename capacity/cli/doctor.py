@@ -72,6 +72,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         ("libraries", ", ".join(f"{name} {version}" for name, version in facts["libraries"].items())),
         ("processor", f"{facts['processor']}, {plural(facts['cores'], 'core')} for this process"),
         ("device cpu", _cpu_line(cpu)),
+        *([("  bf16", _bf16_line(cpu))] if cpu["usable"] else []),
         *(
             ("  BLAS", f"{b['name']} {b['version']}, {plural(b['threads'], 'thread')} (1 while training)")
             for b in cpu.get("blas", [])
@@ -90,6 +91,10 @@ def _cpu_line(cpu: dict[str, Any]) -> str:
     if not cpu["usable"]:
         return f"cannot be used: {cpu['reason']}"
     return f"can be used, with {cpu['simd']} (this processor runs {', '.join(cpu['simd_supported'])})"
+
+
+def _bf16_line(cpu: dict[str, Any]) -> str:
+    return "can be used" if cpu["bf16"] else f"cannot be used: {cpu['bf16_reason']}"
 
 
 def _gpu_line(gpu: dict[str, Any]) -> str:

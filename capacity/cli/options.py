@@ -1,4 +1,4 @@
-"""The options of a sweep, made from the fields of SweepConfig, so that names, defaults and words agree everywhere."""
+"""The options of a study, made from the fields of its config, so that names, defaults and words agree everywhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from pydantic.fields import FieldInfo
 
-from capacity.experiments import SweepConfig
+from capacity.experiments import StudyConfig, load_config
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,7 +24,7 @@ class NumberList(click.ParamType):  # type: ignore[type-arg]  # generic in some 
         self._kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        """Turn the text of an option into numbers; whether a sweep can use them is SweepConfig's to say."""
+        """Turn the text of an option into numbers; whether a study can use them is its config's to say."""
         return tuple(number for part in str(value).split(",") for number in self._part(part.strip(), param, ctx))
 
     def _part(self, part: str, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
@@ -43,23 +43,33 @@ class NumberList(click.ParamType):  # type: ignore[type-arg]  # generic in some 
         return numbers
 
 
+class NameList(click.ParamType):  # type: ignore[type-arg]
+    """Names between commas."""
+
+    name = "list"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Turn the text of an option into names."""
+        return tuple(part.strip() for part in str(value).split(","))
+
+
 class Name(click.Choice):  # type: ignore[type-arg]
-    """One of a few names in help and completion; SweepConfig refuses others, with the nearest name."""
+    """One of a few names in help and completion; the config refuses others, with the nearest name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Leave the value to SweepConfig."""
+        """Leave the value to the config."""
         return str(value)
 
 
-def settings(names: Iterable[str]) -> Callable[[Command], Command]:
-    """Return a decorator that adds the options of the named fields of SweepConfig to a command.
+def settings(config: type[StudyConfig], names: Iterable[str]) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options of the named fields of a config to a command.
 
-    The command gets as keyword arguments the fields that were given, and no others: defaults stay in SweepConfig.
+    The command gets as keyword arguments the fields that were given, and no others: defaults stay in the config.
     """
 
     def decorate(command: Command) -> Command:
         for name in reversed(list(names)):
-            command = _option(name, SweepConfig.model_fields[name])(command)
+            command = _option(name, config.model_fields[name])(command)
         return command
 
     return decorate
@@ -70,7 +80,17 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def configured(config: type[StudyConfig], source: str | None, options: dict[str, Any]) -> StudyConfig:
+    """Return what is asked for by the argument DATA or STUDY.toml of a command, and its options."""
+    asked = given(options)
+    if source is not None and source.endswith(".toml"):
+        return load_config(source, config.kind, **asked)
+    return config(**asked, **({} if source is None else {"data": source}))
+
+
 def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
+    if field.annotation is bool:
+        return click.option(f"--{name}", name, is_flag=True, default=None, help=_sentence(field.description))
     kind, metavar = _type(field.annotation, name)
     default = "" if field.default is None else f"  [default: {_shown(field.default)}]"
     return click.option(
@@ -85,7 +105,8 @@ def _type(annotation: Any, name: str) -> tuple[Any, str | None]:
         (annotation,) = (part for part in inner if part is not type(None))
         return _type(annotation, name)
     if origin is tuple:
-        return NumberList(inner[0]), "N,N,..." if inner[0] is int else "X,X,..."
+        metavar = {int: "N,N,...", float: "X,X,..."}.get(inner[0], "NAME,...")
+        return NumberList(inner[0]) if inner[0] in (int, float) else NameList(), metavar
     if origin is typing.Literal:
         return Name(inner), None
     if annotation is int:
@@ -96,7 +117,9 @@ def _type(annotation: Any, name: str) -> tuple[Any, str | None]:
 
 
 def _shown(default: Any) -> str:
-    return ",".join(f"{item:g}" for item in default) if isinstance(default, tuple) else f"{default}"
+    if isinstance(default, tuple):
+        return ",".join(item if isinstance(item, str) else f"{item:g}" for item in default)
+    return f"{default:g}" if isinstance(default, float) else f"{default}"
 
 
 def _sentence(description: str | None) -> str:

@@ -8,11 +8,13 @@ import click
 
 from capacity.cli.options import given, settings
 from capacity.cli.running import output_options, run_and_show
+from capacity.experiments import SweepConfig
 
 
 @click.command()
 @click.argument("study")
-@settings(("device", "workers", "threads", "replicas"))
+# How to run is the same for every kind of study.
+@settings(SweepConfig, ("device", "workers", "threads", "replicas"))
 @output_options
 def resume(study: str, *, quiet: bool, as_json: bool, **options: Any) -> None:
     """Go on with a study that was stopped.

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from capacity.cli.options import given, settings
+from capacity.cli.options import configured, settings
 from capacity.cli.running import output_options, run_and_show
-from capacity.experiments import SweepConfig, load_config
+from capacity.experiments import SweepConfig
 
 
 @click.command()
 @click.argument("source", required=False, metavar="[DATA | STUDY.toml]")
-@settings(name for name in SweepConfig.model_fields if name != "data")
+@settings(SweepConfig, (name for name in SweepConfig.model_fields if name != "data"))
 @output_options
 def sweep(source: str | None, *, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train networks of many widths: does added width still buy training error?
@@ -23,11 +23,7 @@ def sweep(source: str | None, *, quiet: bool, as_json: bool, **options: Any) -> 
 
     The same command again goes on where it was stopped.
     """
-    asked = given(options)
-    if source is not None and source.endswith(".toml"):
-        config = load_config(source, **asked)
-    else:
-        config = SweepConfig(**asked, **({} if source is None else {"data": source}))
-    from capacity.experiments import run_sweep
+    config = configured(SweepConfig, source, options)
+    from capacity.experiments import run_study
 
-    run_and_show(lambda progress: run_sweep(config, progress=progress), quiet=quiet, as_json=as_json)
+    run_and_show(lambda progress: run_study(config, progress=progress), quiet=quiet, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Measurements: trials, the study folder that keeps them, and the sweep.
+"""Measurements: trials, the study folder that keeps them, and the kinds of studies.
 
 The names below are imported when first used, so that `capacity sweep --help` needs the settings only.
 """
@@ -11,33 +11,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from capacity.experiments.api import resume as resume
     from capacity.experiments.api import sweep as sweep
-    from capacity.experiments.config import SweepConfig as SweepConfig
-    from capacity.experiments.config import load_config as load_config
+    from capacity.experiments.api_converge import converge as converge
+    from capacity.experiments.config import StudyConfig as StudyConfig
+    from capacity.experiments.converge_config import ConvergeConfig as ConvergeConfig
     from capacity.experiments.interrupt import Interrupted as Interrupted
+    from capacity.experiments.loading import load_config as load_config
     from capacity.experiments.outcomes import Outcome as Outcome
     from capacity.experiments.progress import Progress as Progress
     from capacity.experiments.progress import Snapshot as Snapshot
-    from capacity.experiments.running import run_sweep as run_sweep
+    from capacity.experiments.running import run_study as run_study
     from capacity.experiments.study import Status as Status
     from capacity.experiments.study import Study as Study
     from capacity.experiments.study import open_study as open_study
+    from capacity.experiments.sweep_config import SweepConfig as SweepConfig
     from capacity.experiments.tables import export as export
     from capacity.experiments.trial import TrialConfig as TrialConfig
 
 _HOME = {
+    "ConvergeConfig": "converge_config",
     "Interrupted": "interrupt",
     "Outcome": "outcomes",
     "Progress": "progress",
     "Snapshot": "progress",
     "Status": "study",
     "Study": "study",
-    "SweepConfig": "config",
+    "StudyConfig": "config",
+    "SweepConfig": "sweep_config",
     "TrialConfig": "trial",
+    "converge": "api_converge",
     "export": "tables",
-    "load_config": "config",
+    "load_config": "loading",
     "open_study": "study",
     "resume": "api",
-    "run_sweep": "running",
+    "run_study": "running",
     "sweep": "api",
 }
 

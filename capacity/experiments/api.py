@@ -1,4 +1,4 @@
-"""The sweep from Python: every width, depth, learning rate and seed of a grid, as a study."""
+"""The sweep from Python, and going on with a study of any kind."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from capacity.data import Dataset, open_dataset
 from capacity.errors import InputError
-from capacity.experiments.config import SweepConfig
 from capacity.experiments.progress import Progress
-from capacity.experiments.running import run_sweep
+from capacity.experiments.running import run_study
 from capacity.experiments.study import SETTINGS, Study, read_settings, source_of
+from capacity.experiments.sweep_config import SweepConfig
 
 
 def sweep(
@@ -67,7 +67,8 @@ def sweep(
     metric : {'top1', 'top5'}
         The training error that selects the learning rate and is drawn.
     precision : {'float32', 'float64', 'tf32', 'bf16'}
-        'tf32' and 'bf16' are offered by device 'cuda': products round their factors, and all else is float32.
+        In 'tf32' and 'bf16' products round their factors, and all else is float32. Device 'cuda' offers both, device
+        'cpu' 'bf16' where the processor has AVX512_BF16.
     device : str
         'auto' is, for a study that exists, the device it was begun on.
     workers : int
@@ -99,7 +100,7 @@ def sweep(
         After Ctrl-C, once what runs is checkpointed.
     """
     config = SweepConfig(
-        data=_source(data),
+        data=named(data),
         widths=widths,
         depths=depths,
         lrs=lrs,
@@ -120,7 +121,7 @@ def sweep(
         replicas=replicas,
         out=out,
     )
-    return run_sweep(config, progress=progress, executor=executor)
+    return run_study(config, progress=progress, executor=executor)
 
 
 def resume(
@@ -149,10 +150,10 @@ def resume(
             f"new place as data in '{Path(path, SETTINGS)}'."
         ) from error
     how = {"device": device, "workers": workers, "threads": threads, "replicas": replicas}
-    return run_sweep(SweepConfig(**settings.model_dump() | how), progress=progress, executor=executor)
+    return run_study(type(settings)(**settings.model_dump() | how), progress=progress, executor=executor)
 
 
-def _source(data: str | Path | Dataset) -> str | Path:
+def named(data: str | Path | Dataset) -> str | Path:
     """Return what names the data; processes and later runs open it again, so it must have a file."""
     if not isinstance(data, Dataset):
         return data

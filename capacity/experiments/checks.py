@@ -15,18 +15,18 @@ from capacity.errors import did_you_mean
 class UnfitError(ValueError):
     """A value that a setting cannot have: what the setting must be, and what came.
 
-    It is a ValueError because that is what pydantic lets a validator raise; `SweepConfig` turns it into InputError.
+    It is a ValueError because that is what pydantic lets a validator raise; `StudyConfig` turns it into InputError.
     """
 
     def __init__(self, expected: str, came: str) -> None:
         super().__init__(f"must be {expected}, got {came}")
 
 
-def whole(expected: str, least: int = 1) -> Callable[[Any], int]:
-    """Return a check for a whole number of at least `least`."""
+def whole(expected: str, fits: Callable[[int], bool] = lambda x: True, least: int = 1) -> Callable[[Any], int]:
+    """Return a check for a whole number of at least `least` for which `fits` holds."""
 
     def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least or not fits(int(value)):
             raise UnfitError(expected, reprlib.repr(value))
         return int(value)
 
@@ -45,6 +45,13 @@ def real(expected: str, fits: Callable[[float], bool]) -> Callable[[Any], float]
         return number
 
     return check
+
+
+def yes_or_no(value: Any) -> bool:
+    """Check for true or false."""
+    if not isinstance(value, bool):
+        raise UnfitError("true or false", reprlib.repr(value))
+    return value
 
 
 def choice(names: tuple[str, ...]) -> Callable[[Any], str]:

@@ -27,8 +27,8 @@ class Outcome(str, Enum):
 _SENTENCES = {
     Outcome.FITTED: "At the end every training example was classified correctly.",
     Outcome.CONVERGED: "The stopping rule for convergence was met.",
-    Outcome.STEP_LIMIT: "All epochs were run and some training examples were still misclassified.",
-    Outcome.STALLED: "Training stopped improving before it fitted the training set.",
-    Outcome.DIVERGED: "The training loss became infinite or not a number, and the trial was stopped there.",
+    Outcome.STEP_LIMIT: "All training that was allowed was done, and its aim was not reached.",
+    Outcome.STALLED: "Training gained next to nothing, or stopped gaining before it reached its aim.",
+    Outcome.DIVERGED: "The loss became infinite or not a number, and the trial was stopped there.",
     Outcome.TIME_LIMIT: "The time allowed ran out before training ended.",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -34,7 +33,7 @@ class Snapshot:
     running : tuple of str
         The groups under way, largest first, for instance 'width 64, depth 1 (6 trials)'.
     epochs_total, epochs_done : int
-        Summed over trials; a trial that is done counts with all its epochs.
+        Passes of each trial over its own examples, summed over trials; one that is done counts with all it might need.
     examples_per_second : float
         Training examples per wall second over all running trials, in the last half minute; evaluation included.
     seconds_left : float or None
@@ -70,8 +69,10 @@ class Meter:
         self._study, self._device, self._report = study, device, report
         self._costs = {trial: size + EXAMPLE_COST for trial, size in sizes.items()}
         self._samples = samples
+        self._limits = {trial: trial.limit(samples) / trial.steps_per_epoch(samples) for trial in sizes}
         self._epochs = dict.fromkeys(sizes, 0.0)
         self._done: set[TrialConfig] = set()
+        self._shares: list[float] = []
         self._examples = 0.0
         self._work = 0.0
         self._began = time.monotonic()
@@ -82,22 +83,24 @@ class Meter:
 
     def start_from(self, trial: TrialConfig, step: int, *, done: bool) -> None:
         """Note how far a trial was before this process took it up; that says nothing about the rate."""
-        self._epochs[trial] = step / self._steps_per_epoch(trial)
+        self._epochs[trial] = step / trial.steps_per_epoch(self._samples)
         if done:
             self.finish(trial)
 
     def reach(self, trials: Iterable[TrialConfig], step: int) -> None:
         """Note that trials have come to a step."""
         for trial in trials:
-            epochs = step / self._steps_per_epoch(trial)
-            gained = epochs - self._epochs[trial]
+            epochs = step / trial.steps_per_epoch(self._samples)
+            examples = (epochs - self._epochs[trial]) * trial.rows(self._samples)
             self._epochs[trial] = epochs
-            self._examples += gained * self._samples
-            self._work += gained * self._costs[trial]
+            self._examples += examples
+            self._work += examples * self._costs[trial]
 
     def finish(self, trial: TrialConfig) -> None:
-        """Note that a trial is done; epochs that it will not need count as done."""
-        self._epochs[trial] = trial.epochs
+        """Note that a trial is done; epochs that it has not needed count as done."""
+        if self._epochs[trial]:
+            self._shares.append(self._epochs[trial] / self._limits[trial])
+        self._epochs[trial] = self._limits[trial]
         self._done.add(trial)
 
     def tell(self, *, at_once: bool = False) -> None:
@@ -110,7 +113,12 @@ class Meter:
     def snapshot(self) -> Snapshot:
         """Return the progress now."""
         moment = time.monotonic()
-        left = sum(self._costs[trial] * (trial.epochs - epochs) for trial, epochs in self._epochs.items())
+        # Trials that end by themselves need a part of their limit, the others as much as those that are done.
+        share = sum(self._shares) / len(self._shares) if self._shares else 1.0
+        left = sum(
+            self._costs[trial] * trial.rows(self._samples) * max(0.0, share * self._limits[trial] - epochs)
+            for trial, epochs in self._epochs.items()
+        )
         elapsed = moment - self._began
         return Snapshot(
             study=self._study,
@@ -118,14 +126,11 @@ class Meter:
             trials_total=len(self._costs),
             trials_done=len(self._done),
             running=tuple(self.running.values()),
-            epochs_total=sum(trial.epochs for trial in self._costs),
+            epochs_total=int(sum(self._limits.values())),
             epochs_done=sum(int(epochs) for epochs in self._epochs.values()),
             examples_per_second=self._rate(moment),
             seconds_left=elapsed * left / self._work if self._work else None,
         )
-
-    def _steps_per_epoch(self, trial: TrialConfig) -> int:
-        return math.ceil(self._samples / trial.batch)
 
     def _rate(self, moment: float) -> float:
         self._recent.append((moment, self._examples))

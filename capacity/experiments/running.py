@@ -1,4 +1,4 @@
-"""Running a configured sweep: its folder, its lock, its database, and the driver in them."""
+"""Running a configured study: its folder, its lock, its database, and the driver in them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import capacity
 from capacity.data import Dataset, open_dataset
 from capacity.engine.devices import resolve_device, resolve_precision
 from capacity.engine.program import compile_training
-from capacity.errors import InputError, StudyError
+from capacity.errors import StudyError
 from capacity.experiments import store
-from capacity.experiments.config import SweepConfig
+from capacity.experiments.config import StudyConfig
 from capacity.experiments.driver import Driver
+from capacity.experiments.interrupt import Interrupted
 from capacity.experiments.launchers import make_launcher
 from capacity.experiments.lock import Owner, await_writers, study_lock
 from capacity.experiments.progress import Progress
@@ -31,24 +32,26 @@ from capacity.experiments.study import (
     settings_text,
     source_of,
 )
-from capacity.experiments.trial import TrialConfig, trials_of
+from capacity.experiments.trial import TrialConfig
 from capacity.experiments.trialfile import file_name
+from capacity.experiments.trials import TRIALS as TRIALS_OF
 from capacity.files import disk_refusals, remove_leftovers, replace_files
 
 
-def run_sweep(config: SweepConfig, *, progress: Progress | None = None, executor: Executor | None = None) -> Study:
-    """Run a sweep as configured, or go on with it, or return at once when it is finished.
+def run_study(config: StudyConfig, *, progress: Progress | None = None, executor: Executor | None = None) -> Study:
+    """Run a study as configured, or go on with it, or return at once when it is finished.
 
-    This is :func:`capacity.sweep` with its settings in one object; see there for what it raises.
+    This is :func:`capacity.sweep` or another kind's function with its settings in one object; see there for what it
+    raises.
     """
     dataset = open_dataset(config.data)
-    _check_against(config, dataset)
+    config = config.fitted_to(dataset)
     resolve_device(config.device)  # a name that is none is refused even where nothing is left to train
     path = Path(config.out) if config.out is not None else default_folder(config, dataset)
-    trials = trials_of(config, dataset.digest)
+    trials = config.trials(dataset)
     with disk_refusals(f"write the study '{path}'", f"see to that, then go on with 'capacity resume {path}'"):
         check_same_study(path, config, dataset)
-        if not _is_finished(path, trials):
+        if not _is_finished(path, trials) or config.further(path, trials):
             resolve_precision(_device(path, config), config.precision)
             with _claim(path, config, dataset) as owner:
                 await_writers(path)
@@ -61,17 +64,18 @@ def run_sweep(config: SweepConfig, *, progress: Progress | None = None, executor
 def _run_locked(
     path: Path,
     owner: Owner,
-    config: SweepConfig,
+    config: StudyConfig,
     dataset: Dataset,
     trials: Sequence[TrialConfig],
     progress: Progress | None,
     executor: Executor | None,
 ) -> None:
     sizes = _sizes(trials, dataset)
-    with closing(store.Store(path)) as database:
+    with closing(store.Store(path, TRIALS_OF[config.kind])) as database:
         database.create(_facts(config, dataset), sizes.items())
         device = _device(path, config)
         launcher = make_launcher(executor, config.workers, config.threads)
+        limit = group_limit(config.replicas, device, launcher.at_once, dataset, sizes)
         Driver(
             path,
             owner.token,
@@ -81,29 +85,20 @@ def _run_locked(
             samples=len(dataset.train.labels),
             device=device,
             launcher=launcher,
-            limit=group_limit(config.replicas, device, launcher.at_once, dataset, sizes),
+            limit=limit,
             progress=progress,
         ).run()
+    if further := config.further(path, trials):
+        try:
+            config.go_further(path, further, dataset, device, limit)
+        except KeyboardInterrupt as error:
+            raise Interrupted(path) from error
 
 
-def _device(path: Path, config: SweepConfig) -> str:
+def _device(path: Path, config: StudyConfig) -> str:
     """Return the device to train on; 'auto' is the one on which the study was begun."""
     begun = store.read_facts(path) if (path / store.FILE).exists() else {}
     return resolve_device(begun.get("device", "auto") if config.device == "auto" else config.device)
-
-
-def _check_against(config: SweepConfig, dataset: Dataset) -> None:
-    """See that the data allow what is asked."""
-    samples = len(dataset.train.labels)
-    if config.batch > samples:
-        raise InputError(
-            f"batch must be at most {samples}, the number of training samples of '{dataset.name}', got {config.batch}."
-        )
-    if config.metric == "top5" and dataset.classes <= 5:
-        raise InputError(
-            f"metric must be 'top1' for '{dataset.name}', got 'top5': with {dataset.classes} classes "
-            "the top-5 error is always 0."
-        )
 
 
 def _is_finished(path: Path, trials: Sequence[TrialConfig]) -> bool:
@@ -116,7 +111,7 @@ def _is_finished(path: Path, trials: Sequence[TrialConfig]) -> bool:
 
 
 @contextmanager
-def _claim(path: Path, config: SweepConfig, dataset: Dataset) -> Iterator[Owner]:
+def _claim(path: Path, config: StudyConfig, dataset: Dataset) -> Iterator[Owner]:
     """Lock the study's folder, and make it first when it is new; where the disk refuses, leave nothing behind."""
     is_new = not path.exists()
     with ExitStack() as stack:
@@ -138,12 +133,12 @@ def _sizes(trials: Sequence[TrialConfig], dataset: Dataset) -> dict[TrialConfig,
     of_shape: dict[object, int] = {}
     for trial in trials:
         if trial.shape not in of_shape:
-            program = compile_training(trial.model(), dataset.inputs, dataset.classes, trial.batch, trial.sgd())
+            program = compile_training(trial.model(), dataset.inputs, dataset.classes, trial.batch, trial.rule())
             of_shape[trial.shape] = program.sizes["parameters"]
     return {trial: of_shape[trial.shape] for trial in trials}
 
 
-def _facts(config: SweepConfig, dataset: Dataset) -> dict[str, Any]:
+def _facts(config: StudyConfig, dataset: Dataset) -> dict[str, Any]:
     return {
         "format": store.FORMAT,
         "version": capacity.__version__,

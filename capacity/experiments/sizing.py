@@ -48,7 +48,9 @@ def _fitting(trial: TrialConfig, workers: int, dataset: Dataset) -> int:
     """
     free = memory.cuda_free()
     share = free if workers == 1 else max(0, free // workers - CONTEXT_BYTES)
-    need = memory.cuda_need(trial.model(), dataset, trial.batch, trial.sgd(), trial.precision)
+    need = memory.cuda_need(
+        trial.model(), dataset, trial.batch, trial.rule(), trial.precision, trajectory=trial.path_every > 0
+    )
     if fitting := need.replicas(share):
         return fitting
     raise FullError(

@@ -18,12 +18,12 @@ from typing import Any
 from capacity.data import Dataset, open_dataset
 from capacity.errors import StudyError
 from capacity.experiments.lock import writer
-from capacity.experiments.outcomes import Outcome
+from capacity.experiments.paths import GroupPaths
 from capacity.experiments.provenance import now, provenance
-from capacity.experiments.trial import TrialConfig
+from capacity.experiments.trial import Ending, TrialConfig
 from capacity.experiments.trialfile import TrialRecord, file_name, layout_of, pack, read_record, read_state
 from capacity.files import replace_files
-from capacity.training import Metrics, Trainer
+from capacity.training import Trainer
 
 SHORT_RUN_SECONDS = 0.2
 """About how long the trainer runs natively before it is asked again whether to stop."""
@@ -93,16 +93,19 @@ class _Group:
     def __init__(self, order: Slice, trials_folder: Path) -> None:
         first = order.trials[0]
         self._dataset = open_data(order.data, first.data_digest)
+        samples = self._samples = len(self._dataset.train.labels)
         self._trainer = Trainer(
             first.model(),
             self._dataset,
             batch=first.batch,
             lrs=[trial.lr for trial in order.trials],
             seeds=[trial.seed for trial in order.trials],
-            optimizer=first.sgd(),
+            samples=[trial.rows(samples) for trial in order.trials],
+            optimizer=first.rule(),
             precision=first.precision,
             device=order.device,
             threads=order.threads,
+            trajectory=first.path_every > 0,
         )
         source = provenance(self._dataset, order.device, first.precision, order.threads, len(order.trials))
         paths = [trials_folder / file_name(trial.key) for trial in order.trials]
@@ -115,16 +118,22 @@ class _Group:
             else _go_on(record, order.device, source)
             for trial, record in zip(order.trials, found, strict=True)
         ]
+        self._paths = None
+        if first.path_every:
+            self._paths = GroupPaths(self._trainer, [record.path for record in self.records], first.path_every)
+            for record, path in zip(self.records, self._paths.paths, strict=True):
+                record.path = path
+        self._endings = [_ending(record, samples) for record in self.records]
 
     def run(self, deadline: float, watch: Watch | None) -> None:
         """Train and measure until all trials are done, the deadline has passed or `watch` says so."""
-        steps = 1
+        steps, every = 1, self.records[0].config.every(self._samples)
         while running := [record for record in self.records if record.outcome is None]:
-            epoch, into_epoch = divmod(self._trainer.step, self._trainer.steps_per_epoch)
-            if into_epoch == 0 and running[0].measured == epoch:
-                self._measure(epoch)
+            measured, since = divmod(self._trainer.step, every)
+            if since == 0 and running[0].measured == measured:
+                self._measure()
             else:
-                steps = self._advance(running, min(steps, self._trainer.steps_per_epoch - into_epoch))
+                steps = self._advance(running, min(steps, every - since))
             if (watch is not None and watch(self._trainer.step)) or time.perf_counter() >= deadline:
                 break
 
@@ -137,6 +146,8 @@ class _Group:
         """Advance by `steps` and return how many to do next."""
         began = time.perf_counter()
         self._trainer.advance(steps)
+        if self._paths is not None:
+            self._paths.add(self._trainer)
         seconds = time.perf_counter() - began
         for record in running:
             record.step = self._trainer.step
@@ -144,26 +155,24 @@ class _Group:
             record.epoch_seconds += seconds
         return max(1, int(steps * min(SHORT_RUN_SECONDS / max(seconds, 1e-6), 8.0)))
 
-    def _measure(self, epoch: int) -> None:
-        """Evaluate after `epoch` epochs, extend the curves, and end the trials that are at their end."""
-        began = time.perf_counter()
-        measured = {"train": self._trainer.evaluate("train")}
-        if self._dataset.test is not None:
-            measured["test"] = self._trainer.evaluate("test")
+    def _measure(self) -> None:
+        """Evaluate, extend the curves, and end the trials that are at their end."""
+        began, step = time.perf_counter(), self._trainer.step
+        trials = [record.config for record in self.records]
+        measured = trials[0].measure(self._trainer, trials)
         seconds = time.perf_counter() - began
-        samples = len(self._dataset.train.labels)
         for replica, record in enumerate(self.records):
             if record.outcome is not None:
                 continue
-            record.measure(
-                {
-                    **_quantities(measured, replica),
-                    "seconds": record.epoch_seconds + seconds,
-                    "examples_per_second": samples / record.training_seconds if epoch else math.nan,
-                }
-            )
+            entry = {name: float(values[replica]) for name, values in measured.items()}
+            before = step - record.config.every(self._samples)
+            rate = math.nan
+            if step:
+                examples = record.config.examples(step, self._samples) - record.config.examples(before, self._samples)
+                rate = examples / record.training_seconds
+            record.measure({**entry, "seconds": record.epoch_seconds + seconds, "examples_per_second": rate})
             record.epoch_seconds = record.training_seconds = 0.0
-            record.outcome = _outcome(record, epoch)
+            record.outcome = self._endings[replica](step, entry)
             if record.outcome is not None:
                 record.finished = now()
                 self._trainer.active[replica] = False
@@ -187,17 +196,9 @@ def _go_on(record: TrialRecord, device: str, source: dict[str, Any]) -> TrialRec
     return record
 
 
-def _quantities(measured: dict[str, Metrics], replica: int) -> dict[str, float]:
-    return {
-        f"{split}_{name}": float(getattr(metrics, name)[replica])
-        for split, metrics in measured.items()
-        for name in ("loss", "top1", "top5")
-    }
-
-
-def _outcome(record: TrialRecord, epoch: int) -> Outcome | None:
-    if not math.isfinite(record.curves["train_loss"][-1]):
-        return Outcome.DIVERGED
-    if epoch < record.config.epochs:
-        return None
-    return Outcome.FITTED if record.curves["train_top1"][-1] == 0 else Outcome.STEP_LIMIT
+def _ending(record: TrialRecord, samples: int) -> Ending:
+    """Return what says when a trial has ended, told of what was measured so far."""
+    ending, every = record.config.ending(samples), record.config.every(samples)
+    for place in range(record.measured):
+        ending(place * every, {name: values[place] for name, values in record.curves.items()})
+    return ending

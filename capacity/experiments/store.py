@@ -9,14 +9,18 @@ Table `study` (name, value): facts about the whole study: `format`, `version` (o
 `device` (it was begun on), `data_name`, `data_path`, `data_digest`, `samples` (N), `test_samples`, `inputs` (D),
 `classes` (K).
 
-Table `trials`, one row per trial:
+Table `trials`, one row per trial, in the order of the study's grid:
 
-- what was asked: `key`, `data_digest`, `width`, `depth`, `activation`, `init`, `output_init`, `optimizer`, `momentum`,
-  `weight_decay`, `lr`, `batch`, `epochs`, `seed`, `precision`, and `parameters` (P, the size that follows from it);
-- how far it is: `state` (pending, running, done), `outcome` (NULL until done), `epochs_done`, `step` (SGD steps);
-- what was measured last: `train_loss`, `train_top1`, `train_top5`, `test_loss`, `test_top1`, `test_top5` (losses in
-  nats, errors as fractions; NULL where not measured or not a number), `seconds` (wall time so far), and
-  `examples_per_second` (training examples per second of training);
+- what was asked: `key`, then the fields of the kind's trial (:class:`SweepTrial`, :class:`ConvergeTrial`), and
+  `parameters` (P, the size that follows from it);
+- how far it is: `state` (pending, running, done), `outcome` (NULL until done), `step` (optimizer steps), and in a sweep
+  `epochs_done`;
+- what was measured, with losses in nats, errors as fractions, and NULL where not measured or not a number:
+  in a sweep, last, `train_loss`, `train_top1`, `train_top5`, `test_loss`, `test_top1`, `test_top5`; in a study of
+  convergence `best_loss` (smallest validation loss) at `best_step`, `halting_step` (a lower bound where the outcome is
+  step_limit or there is none yet, NULL where it is diverged), `smoothed_outcome` and `smoothed_step` (the same by the
+  running median), and the last `validation_loss`, `validation_top1` and `train_loss`;
+- `seconds` (wall time so far), and `examples_per_second` (training examples per second of training);
 - how: `device` (the last one), `started`, `finished` (UTC), `provenance` (JSON: versions, machine, threads).
 
 For instance, in pandas: ``pandas.read_sql("select * from trials", sqlite3.connect("study.db"))``.
@@ -39,78 +43,71 @@ FILE = "study.db"
 WAIT_SECONDS = 60.0
 """How long to wait for a reader to let go of the database."""
 
-ASKED = {
-    field.name: {"int": "INTEGER", "float": "REAL", "str": "TEXT"}[str(field.type)] for field in fields(TrialConfig)
-}
-CHANGING = {
-    "state": "TEXT NOT NULL DEFAULT 'pending'",
-    "outcome": "TEXT",
-    "epochs_done": "INTEGER NOT NULL DEFAULT 0",
-    "step": "INTEGER NOT NULL DEFAULT 0",
-    "train_loss": "REAL",
-    "train_top1": "REAL",
-    "train_top5": "REAL",
-    "test_loss": "REAL",
-    "test_top1": "REAL",
-    "test_top5": "REAL",
-    "seconds": "REAL",
-    "examples_per_second": "REAL",
-    "device": "TEXT",
-    "started": "TEXT",
-    "finished": "TEXT",
-    "provenance": "TEXT",
-}
-MEASURED = tuple(name for name, kind in CHANGING.items() if kind == "REAL")
 
-_COLUMNS = (
-    "key TEXT PRIMARY KEY",
-    *(f"{name} {kind} NOT NULL" for name, kind in ASKED.items()),
-    "parameters INTEGER NOT NULL",
-    *(f"{name} {kind}" for name, kind in CHANGING.items()),
-)
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value);
-CREATE TABLE IF NOT EXISTS trials ({", ".join(_COLUMNS)});
-"""
-_RECORD = f"UPDATE trials SET {', '.join(f'{name} = :{name}' for name in CHANGING)} WHERE key = :key"
-_RESET = (
-    f"UPDATE trials SET {', '.join(f'{name} = NULL' for name, kind in CHANGING.items() if 'NOT NULL' not in kind)}, "
-    "state = 'pending', epochs_done = 0, step = 0 WHERE key = ?"
-)
+def asked(trial: type[TrialConfig]) -> dict[str, str]:
+    """Return the columns of what is asked of a kind's trials, with their SQL types."""
+    return {field.name: {"int": "INTEGER", "float": "REAL", "str": "TEXT"}[str(field.type)] for field in fields(trial)}
+
+
+def changing(trial: type[TrialConfig]) -> dict[str, str]:
+    """Return the columns that change as a trial runs, with their SQL types."""
+    return {
+        "state": "TEXT NOT NULL DEFAULT 'pending'",
+        "outcome": "TEXT",
+        **trial.columns,
+        "seconds": "REAL",
+        "examples_per_second": "REAL",
+        "device": "TEXT",
+        "started": "TEXT",
+        "finished": "TEXT",
+        "provenance": "TEXT",
+    }
 
 
 class Store:
-    """The database opened for writing, by the one process that holds the study's lock."""
+    """The database of trials of one kind opened for writing, by the one process that holds the study's lock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, trial: type[TrialConfig]) -> None:
+        self._asked, self._changing = asked(trial), changing(trial)
         self._database = sqlite3.connect(folder / FILE, timeout=WAIT_SECONDS, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = DELETE")
         self._database.execute("PRAGMA synchronous = FULL")
 
     def create(self, facts: Mapping[str, Any], trials: Iterable[tuple[TrialConfig, int]]) -> None:
         """Make what is not there yet: tables, facts, and a pending row for each (trial, number of parameters)."""
-        names = ("key", *ASKED, "parameters")
+        names = ("key", *self._asked, "parameters")
         insert = f"INSERT OR IGNORE INTO trials ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
         rows = [{"key": trial.key, **asdict(trial), "parameters": parameters} for trial, parameters in trials]
         with self._transaction() as database:
-            for statement in _SCHEMA.strip().splitlines():
-                database.execute(statement)
+            database.execute("CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value)")
+            database.execute(f"CREATE TABLE IF NOT EXISTS trials ({', '.join(self._columns())})")
             database.executemany("INSERT OR IGNORE INTO study VALUES (?, ?)", facts.items())
             database.executemany(insert, rows)
 
     def record(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write the changing columns of some trials, in one transaction."""
+        values = ", ".join(f"{name} = :{name}" for name in self._changing)
         with self._transaction() as database:
-            database.executemany(_RECORD, rows)
+            database.executemany(f"UPDATE trials SET {values} WHERE key = :key", rows)
 
     def reset(self, keys: Iterable[str]) -> None:
         """Make trials pending again, as if never run."""
+        start = {name: kind.partition("DEFAULT ")[2] or "NULL" for name, kind in self._changing.items()}
+        values = ", ".join(f"{name} = {value}" for name, value in start.items())
         with self._transaction() as database:
-            database.executemany(_RESET, [(key,) for key in keys])
+            database.executemany(f"UPDATE trials SET {values} WHERE key = ?", [(key,) for key in keys])
 
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+
+    def _columns(self) -> list[str]:
+        return [
+            "key TEXT PRIMARY KEY",
+            *(f"{name} {kind} NOT NULL" for name, kind in self._asked.items()),
+            "parameters INTEGER NOT NULL",
+            *(f"{name} {kind}" for name, kind in self._changing.items()),
+        ]
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -125,8 +122,8 @@ class Store:
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """Return a dict per trial, ordered by depth, width, learning rate (largest first), seed."""
-    return _read(folder, "SELECT * FROM trials ORDER BY depth, width, lr DESC, seed")
+    """Return a dict per trial, in the order of the study's grid, in which they were put there."""
+    return _read(folder, "SELECT * FROM trials ORDER BY rowid")
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """A study folder: making it, recognising it, and reading it.
 
 =================  ===================================================================================================
-`study.toml`       what was asked: the fields of :class:`SweepConfig` that make the study what it is
+`study.toml`       what was asked: the kind of study, and the fields of its config that make it what it is
 `study.db`         SQLite, a row per trial; see :mod:`capacity.experiments.store`
 `study.lock`       who runs the study (JSON); see :mod:`capacity.experiments.lock`
 `trials/KEY.h5`    curves and checkpoint of each trial; see :mod:`capacity.experiments.trialfile`
+`alignment/`       paths as seen from their ends, where asked for; see :mod:`capacity.experiments.alignment`
 =================  ===================================================================================================
 """
 
@@ -26,10 +27,13 @@ import capacity
 from capacity.data import BUILT_IN, Dataset
 from capacity.errors import InputError, StudyError
 from capacity.experiments import store
-from capacity.experiments.config import SweepConfig, load_config
+from capacity.experiments.alignment import read_alignment
+from capacity.experiments.config import StudyConfig
+from capacity.experiments.loading import load_config
 from capacity.experiments.lock import LOCK_FILE, Owner, owner_of
 from capacity.experiments.trial import digest_of
 from capacity.experiments.trialfile import file_name, read_record
+from capacity.experiments.trials import TRIALS as TRIALS_OF
 from capacity.files import disk_refusals
 
 SETTINGS = "study.toml"
@@ -58,8 +62,8 @@ class Study:
     Attributes
     ----------
     path : Path
-    config : SweepConfig
-        What was asked; `out` is the folder.
+    config : StudyConfig
+        What was asked, of the kind `config.kind`; `out` is the folder.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -87,19 +91,22 @@ class Study:
         return int(self.facts["samples"])
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one dict per trial, ordered by depth, width, learning rate (largest first) and seed.
+        """Return one dict per trial, in the order of the study's grid: the seed changes fastest.
 
         Its items are the columns of the table `trials` (:mod:`capacity.experiments.store`) but for the provenance.
-        What was measured is always a float, NaN where it is not known; `outcome` is None until the trial is done.
+        A measured quantity is a float, NaN where it is not known; a step that is not known, and the outcome until the
+        trial is done, are None.
         """
         rows = store.read_rows(self.path)
+        columns = store.changing(TRIALS_OF[self.config.kind])
+        measured = [name for name, kind in columns.items() if kind == "REAL"]
         for row in rows:
             del row["provenance"]
-            row.update({name: math.nan for name in store.MEASURED if row[name] is None})
+            row.update({name: math.nan for name in measured if row[name] is None})
         return rows
 
     def curves(self, key: str) -> dict[str, NDArray[np.float64]]:
-        """Return the curves of a trial by name, entry e after e epochs; units in :mod:`capacity.experiments.trialfile`.
+        """Return the curves of a trial by name, an entry a measurement; units in :mod:`capacity.experiments.trialfile`.
 
         Raises
         ------
@@ -110,6 +117,28 @@ class Study:
         if not path.exists():
             raise InputError(f"the study '{self.path}' has no curves of a trial '{key}' yet.")
         return {name: np.array(values) for name, values in read_record(path).curves.items()}
+
+    def trajectory(self, key: str, anchor: str = "start") -> tuple[tuple[str, ...], dict[str, NDArray[Any]]]:
+        """Return the path of a trial through weight space: the names of the groups of layers, and its arrays by name.
+
+        `step` is (T,), all others are (T, G); units in :mod:`capacity.experiments.trialfile`. Distances and angles are
+        from W(0), or with anchor='end' from W*, where the trial ended.
+
+        Raises
+        ------
+        InputError
+            When nothing of it was recorded.
+        """
+        if anchor == "end":
+            path = read_alignment(self.path, key)
+        else:
+            file = self.path / TRIALS / file_name(key)
+            path = read_record(file).path if file.exists() else None
+        if path is None:
+            raise InputError(
+                f"the study '{self.path}' has recorded no trajectory of a trial '{key}' from its {anchor}."
+            )
+        return path.groups, path.arrays()
 
     def status(self) -> Status:
         """Return how far the study is."""
@@ -133,7 +162,7 @@ def open_study(path: str | Path) -> Study:
     return Study(path)
 
 
-def read_settings(path: Path) -> SweepConfig:
+def read_settings(path: Path) -> StudyConfig:
     """Return what a study was asked to do."""
     with disk_refusals(f"read the study '{path}'", "see to that first"):
         if not (path / SETTINGS).is_file():
@@ -142,9 +171,10 @@ def read_settings(path: Path) -> SweepConfig:
     return load_config(path / SETTINGS, out=path)
 
 
-def settings_text(config: SweepConfig, dataset: Dataset) -> bytes:
+def settings_text(config: StudyConfig, dataset: Dataset) -> bytes:
     """Return the content of study.toml."""
-    settings = {**config.identity(), "data": source_of(dataset)}
+    fields = {name: value for name, value in config.identity().items() if value is not None}
+    settings = {"kind": config.kind, **fields, "data": source_of(dataset)}
     head = f"# A study of capacity {capacity.__version__}: what was asked. Results are in study.db and trials/.\n"
     return (head + tomli_w.dumps(settings)).encode()
 
@@ -155,13 +185,13 @@ def source_of(dataset: Dataset) -> str:
     return built_in[0] if built_in else str(Path(dataset.path or "").absolute())
 
 
-def default_folder(config: SweepConfig, dataset: Dataset) -> Path:
-    """Return studies/sweep-DATA-HASH; the hash is of the config, with the data's content instead of its path."""
+def default_folder(config: StudyConfig, dataset: Dataset) -> Path:
+    """Return studies/KIND-DATA-HASH; the hash is of the config, with the data's content instead of its path."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", dataset.name).strip("-.") or "data"
-    return Path("studies", f"sweep-{name}-{digest_of({**config.identity(), 'data': dataset.digest})[:8]}")
+    return Path("studies", f"{config.kind}-{name}-{digest_of({**config.identity(), 'data': dataset.digest})[:8]}")
 
 
-def check_same_study(path: Path, config: SweepConfig, dataset: Dataset) -> None:
+def check_same_study(path: Path, config: StudyConfig, dataset: Dataset) -> None:
     """See that a folder is free, or holds this very study.
 
     Raises
@@ -181,7 +211,13 @@ def check_same_study(path: Path, config: SweepConfig, dataset: Dataset) -> None:
                 "choose another folder (out)."
             )
         return
-    asked, made = config.identity(), read_settings(path).identity()
+    there = read_settings(path)
+    if there.kind != config.kind:
+        raise StudyError(
+            f"the study '{path}' is of the kind '{there.kind}', and this asks for '{config.kind}'; choose another "
+            "folder (out)."
+        )
+    asked, made = config.identity(), there.identity()
     facts = store.read_facts(path) if (path / store.FILE).exists() else {}
     if facts.get("data_digest", dataset.digest) != dataset.digest:
         raise StudyError(
@@ -202,4 +238,6 @@ def _is_ours(name: str) -> bool:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "(not given)"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

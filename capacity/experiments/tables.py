@@ -11,6 +11,7 @@ from typing import Any
 from capacity.errors import InputError
 from capacity.experiments import store
 from capacity.experiments.study import Study
+from capacity.experiments.trials import TRIALS
 from capacity.files import disk_refusals, replace_files
 
 
@@ -28,12 +29,12 @@ def export(study: Study, target: str | Path) -> str | None:
         When the disk refuses.
     """
     if str(target) == "-":
-        return _csv(study.rows())
+        return _csv(study)
     path = Path(target)
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise InputError(f"the file to export to must end in .csv or .parquet, or be '-', got '{target}'.")
-    content = _csv(study.rows()).encode() if suffix == ".csv" else _parquet(study.rows())
+    content = _csv(study).encode() if suffix == ".csv" else _parquet(study)
     with disk_refusals(f"write '{path}'", "choose another place"):
         if not path.parent.is_dir():
             raise InputError(f"the folder '{path.parent}' to export to is not there; make it first.")
@@ -41,27 +42,29 @@ def export(study: Study, target: str | Path) -> str | None:
     return None
 
 
-def columns() -> tuple[str, ...]:
-    """Return the names of the columns, in order."""
-    return ("key", *store.ASKED, "parameters", *(name for name in store.CHANGING if name != "provenance"))
+def columns(study: Study) -> dict[str, str]:
+    """Return the names of the columns in order, each with its SQL type: TEXT, INTEGER or REAL."""
+    trial = TRIALS[study.config.kind]
+    kinds = {"key": "TEXT", **store.asked(trial), "parameters": "INTEGER", **store.changing(trial)}
+    return {name: kind.split()[0] for name, kind in kinds.items() if name != "provenance"}
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
+def _csv(study: Study) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns(), lineterminator="\n")
+    writer = csv.DictWriter(text, list(columns(study)), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _known(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: _known(value) for name, value in row.items()} for row in study.rows())
     return text.getvalue()
 
 
-def _parquet(rows: list[dict[str, Any]]) -> bytes:
+def _parquet(study: Study) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {"key": "TEXT", "parameters": "INTEGER", **store.ASKED, **store.CHANGING}
     types = {"TEXT": pa.string(), "INTEGER": pa.int64(), "REAL": pa.float64()}
-    schema = pa.schema([(name, types[kinds[name].split()[0]]) for name in columns()])
-    table = pa.Table.from_pylist([{name: _known(value) for name, value in row.items()} for row in rows], schema)
+    schema = pa.schema([(name, types[kind]) for name, kind in columns(study).items()])
+    rows = [{name: _known(value) for name, value in row.items()} for row in study.rows()]
+    table = pa.Table.from_pylist(rows, schema)
     content = io.BytesIO()
     pq.write_table(table, content)
     return content.getvalue()

@@ -6,6 +6,7 @@ written aside, flushed and renamed over the old, so it can be opened and copied 
 ==================================  =================================================================================
 `/` attributes
 `format`                            'capacity-trial/1'
+`kind`                              'sweep' or 'converge'; absent in files of the first version, which are of sweeps
 `key`, `config`                     the trial's key, and its :class:`TrialConfig` as JSON
 `state`                             'running' or 'done'
 `outcome`                           a code of :class:`Outcome`, or '' while running
@@ -14,18 +15,32 @@ written aside, flushed and renamed over the old, so it can be opened and copied 
 `provenance`                        JSON: versions, machine, device, precision, threads, data file, and the step it went
                                     on from (`first_step`); `earlier` lists the same of what trained it before, when it
                                     was interrupted and another process or device went on
-`/curves`                           one float64 array per quantity, entry e is after e epochs (0: before training)
+`/curves`                           one float64 array per quantity, an entry a measurement; the first is before training
+`seconds`                           wall time since the last measurement, training and evaluation
+`examples_per_second`               training examples of this trial per wall second of training, without evaluation;
+                                    NaN in entry 0
+of a sweep                          entry e is after e epochs
 `train_loss`                        mean cross-entropy over the whole training set, nats
 `train_top1`, `train_top5`          errors over the whole training set, fractions (top5 is NaN up to 5 classes)
 `test_loss`, `test_top1`,           the same over the test split; absent when the data set has none
 `test_top5`
-`seconds`                           wall time of the epoch, training and evaluation
-`examples_per_second`               training examples of this trial per wall second of training, without evaluation;
-                                    NaN in entry 0
+of a study of convergence
+`step`                              steps done
+`validation_loss`,                  mean cross-entropy (nats) and error (a fraction) over the test split
+`validation_top1`
+`train_loss`                        mean cross-entropy over the trial's own examples, measured once an epoch, else NaN
 `/checkpoint`                       attributes `step` (SGD steps done), `epoch_seconds` and `training_seconds` (wall
-                                    time spent so far in an epoch that is not finished)
+                                    time since the last measurement: all, and of training)
 `parameters`                        (P,), in the device's type; attribute `layout`: JSON list of [name, shape] in order
 `optimizer`                         (S,), the optimizer's state in the same type; S = 0 for plain SGD
+`/trajectory`                       of a study of convergence that records paths: attribute `groups`, a JSON list of the
+                                    G groups of layers; see :mod:`capacity.analysis.trajectory` for the quantities
+`step`                              (T,), the steps of the rows: what is before each
+`distance`, `path_length`           (T, G), |W(t) - W(0)| and the length of the path walked to W(t)
+`step_size`, `step_length`          (T, G), |g| at W(t) and |W(t+1) - W(t)|
+`angle`                             (T, G), between W(t) - W(0) and g, radians (A_s)
+`mean_step_size`, `mean_angle`      (T, G), over all steps before
+`totals`                            (G, 5), from which the sums go on
 ==================================  =================================================================================
 
 Trials of one network shape are trained together (`replicas` in the provenance), so a wall time is that of all of them.
@@ -36,7 +51,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,12 +63,12 @@ import numpy as np
 from capacity.engine.program import Segment
 from capacity.errors import StudyError
 from capacity.experiments.outcomes import Outcome
+from capacity.experiments.paths import QUANTITIES, PathRecord
 from capacity.experiments.trial import TrialConfig
+from capacity.experiments.trials import TRIALS
 from capacity.training import State
 
 FORMAT = "capacity-trial/1"
-QUANTITIES = tuple(f"{split}_{name}" for split in ("train", "test") for name in ("loss", "top1", "top5"))
-CURVES = (*QUANTITIES, "seconds", "examples_per_second")
 
 
 @dataclass
@@ -71,28 +86,26 @@ class TrialRecord:
     training_seconds: float = 0.0
     outcome: Outcome | None = None
     finished: str = ""
+    path: PathRecord | None = None
 
     @property
     def measured(self) -> int:
-        """How many entries the curves have: epochs done and measured, plus one for the start."""
+        """How many entries the curves have: the measurements, that of the start included."""
         return len(self.curves.get("seconds", ()))
 
-    def measure(self, values: dict[str, float]) -> None:
+    def measure(self, values: Mapping[str, float]) -> None:
         """Append one entry to the curves."""
         for name, value in values.items():
             self.curves.setdefault(name, []).append(value)
 
     def row(self) -> dict[str, Any]:
         """Return the trial's columns in the study's table that change as it runs."""
-        last = {name: self.curves[name][-1] if self.curves.get(name) else math.nan for name in QUANTITIES}
-        epochs_done = max(self.measured - 1, 0)
         return {
             "key": self.config.key,
             "state": "done" if self.outcome else "running",
             "outcome": self.outcome.value if self.outcome else None,
-            "epochs_done": epochs_done,
             "step": self.step,
-            **last,
+            **self.config.findings(self.curves),
             "seconds": sum(self.curves.get("seconds", ())) + self.epoch_seconds,
             "examples_per_second": _mean_rate(self.curves.get("examples_per_second", [])[1:]),
             "device": self.device,
@@ -103,7 +116,7 @@ class TrialRecord:
 
 
 def _mean_rate(rates: list[float]) -> float:
-    """Return examples per second over all epochs, which have as many examples each: the harmonic mean."""
+    """Return examples per second over all measurements, about as many examples apart: the harmonic mean."""
     return len(rates) / sum(1 / rate for rate in rates) if rates else math.nan
 
 
@@ -123,6 +136,7 @@ def pack(record: TrialRecord, state: State) -> bytes:
     with h5py.File(image, "w") as file:
         file.attrs.update(
             format=FORMAT,
+            kind=record.config.kind,
             key=record.config.key,
             config=json.dumps(asdict(record.config)),
             state="done" if record.outcome else "running",
@@ -142,6 +156,8 @@ def pack(record: TrialRecord, state: State) -> bytes:
         checkpoint["parameters"] = state.parameters
         checkpoint["parameters"].attrs["layout"] = record.layout
         checkpoint["optimizer"] = state.optimizer
+        if record.path is not None:
+            pack_path(record.path, file.create_group("trajectory"))
     return image.getvalue()
 
 
@@ -153,13 +169,13 @@ def read_record(path: Path) -> TrialRecord:
     StudyError
         When the file is not one of this format or is damaged.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         said = dict(file.attrs)
         if said["format"] != FORMAT:
             raise ValueError(f"its format is '{said['format']}', expected '{FORMAT}'")
         checkpoint = file["checkpoint"]
         return TrialRecord(
-            config=TrialConfig(**json.loads(said["config"])),
+            config=TRIALS[said.get("kind", "sweep")](**json.loads(said["config"])),
             device=said["device"],
             started=said["started"],
             provenance=json.loads(said["provenance"]),
@@ -170,18 +186,33 @@ def read_record(path: Path) -> TrialRecord:
             training_seconds=float(checkpoint.attrs["training_seconds"]),
             outcome=Outcome(said["outcome"]) if said["outcome"] else None,
             finished=said["finished"],
+            path=read_path(file["trajectory"]) if "trajectory" in file else None,
         )
+
+
+def pack_path(path: PathRecord, group: h5py.Group) -> None:
+    """Write a path into a group of a file."""
+    group.attrs["groups"] = json.dumps(path.groups)
+    group["totals"] = path.totals
+    for name, values in path.arrays().items():
+        group[name] = values
+
+
+def read_path(group: h5py.Group) -> PathRecord:
+    """Read the path that is in a group of a file."""
+    rows = {name: [group[name][...]] for name in QUANTITIES}
+    return PathRecord(tuple(json.loads(group.attrs["groups"])), group["totals"][...], [group["step"][...]], rows)
 
 
 def read_state(path: Path) -> State:
     """Read the checkpoint of a trial's file: step, parameters (P,), optimizer state (S,)."""
-    with _opened(path) as file:
+    with opened(path) as file:
         checkpoint = file["checkpoint"]
         return State(int(checkpoint.attrs["step"]), checkpoint["parameters"][...], checkpoint["optimizer"][...])
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path) -> Iterator[h5py.File]:
     """Open a trial's file, which nobody changes in place and so needs no lock."""
     try:
         with h5py.File(path, "r", locking=False) as file:

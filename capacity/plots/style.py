@@ -79,10 +79,15 @@ def look() -> Any:
 
 def new_figure(headline: str, setting: Setting, curves: Sequence[CapacityCurve], size: tuple[float, float]) -> Figure:
     """Return an empty figure of `size` (inches) with its title: the headline, then how the numbers were made."""
+    return titled_figure(headline, (_what(setting, curves), _which(curves)), size)
+
+
+def titled_figure(headline: str, lines: tuple[str, str], size: tuple[float, float]) -> Figure:
+    """Return an empty figure of `size` (inches) with a headline and two lighter lines below it."""
     figure = Figure(figsize=size, dpi=DPI)
     # The layout makes room for the headline only, so it brings the room of the two lighter lines along. Inches.
     figure.suptitle(f"{headline}\n\n", x=_LEFT, ha="left", fontsize=11.5, fontweight="bold")
-    for text, below_top in ((_what(setting, curves), 0.28), (_which(curves), 0.445)):
+    for text, below_top in zip(lines, (0.28, 0.445), strict=True):
         figure.text(_LEFT, 1 - below_top / size[1], text, va="top", fontsize=8.5, color=GREY)
     return figure
 

@@ -1,0 +1,78 @@
+"""What a sweep is asked to do: one set of fields for Python, the command line and study.toml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from capacity.errors import InputError
+from capacity.experiments import settings
+from capacity.experiments.config import StudyConfig
+
+if TYPE_CHECKING:
+    from capacity.data import Dataset
+    from capacity.experiments.sweep_trial import SweepTrial
+
+OptimizerName = Literal["sgd", "momentum"]
+MetricName = Literal["top1", "top5"]
+
+
+class SweepConfig(StudyConfig):
+    """Everything that can be asked of :func:`capacity.sweep`; see :class:`StudyConfig`."""
+
+    kind: ClassVar[str] = "sweep"
+
+    data: settings.Data = "digits"
+    widths: settings.Widths = (1, 2, 4, 8, 16, 32, 64, 128)
+    depths: settings.Depths = (1,)
+    lrs: settings.Rates = Field(
+        (0.1, 0.01), description="learning rates; the best is chosen per width on the training error"
+    )
+    epochs: settings.Count = Field(100, description="passes over the training set")
+    batch: settings.Batch = 32
+    seeds: settings.Count = Field(3, description="runs per network and learning rate, with seeds 0, 1, ...")
+    optimizer: Annotated[OptimizerName, settings.one_of(OptimizerName)] = Field("sgd", description="optimizer")
+    momentum: settings.Momentum = 0.9
+    weight_decay: Annotated[float, BeforeValidator(settings.DECAY)] = Field(
+        0.0, description="weight decay, added to the gradient as weight_decay * w"
+    )
+    activation: settings.Activation = "sigmoid"
+    init: settings.Init = "glorot_uniform"
+    output_init: settings.OutputInit = "zeros"
+    metric: Annotated[MetricName, settings.one_of(MetricName)] = Field(
+        "top1", description="training error that selects the learning rate and is drawn"
+    )
+    precision: settings.Precision = "float32"
+
+    device: settings.Device = "auto"
+    workers: settings.Workers = 1
+    threads: settings.Threads = None
+    replicas: settings.Replicas = None
+    out: settings.Folder = Field(None, description="study folder; studies/sweep-DATA-HASH when not given")
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        if self.optimizer != "momentum" and self.momentum != SweepConfig.model_fields["momentum"].default:
+            raise InputError(
+                f"momentum is used by optimizer 'momentum' only, got momentum={self.momentum} with "
+                f"optimizer '{self.optimizer}'; leave one of the two out or set optimizer='momentum'."
+            )
+
+    @property
+    def optimizer_names(self) -> tuple[str, ...]:
+        return (self.optimizer,)
+
+    def fitted_to(self, dataset: Dataset) -> SweepConfig:
+        self._check_batch(dataset)
+        if self.metric == "top5" and dataset.classes <= 5:
+            raise InputError(
+                f"metric must be 'top1' for '{dataset.name}', got 'top5': with {dataset.classes} classes "
+                "the top-5 error is always 0."
+            )
+        return self
+
+    def trials(self, dataset: Dataset) -> list[SweepTrial]:
+        from capacity.experiments.sweep_trial import trials_of
+
+        return trials_of(self, dataset.digest)
