@@ -144,14 +144,14 @@ def straightforward(layers: list[tuple[int, int]]) -> Step:
     start = [p.detach().clone() for p in params]
     optimizer = torch.optim.SGD(params, lr=LR)
 
-    @torch.no_grad()
     def step() -> list[list[float]]:
         before = [p.detach().clone() for p in params]
         optimizer.step()
         rows = []
-        for p, w, w0 in zip(params, before, start, strict=True):
-            g, dw, d = p.grad, p - w, w - w0
-            rows.append([x.item() for x in ((g * g).sum(), (dw * dw).sum(), (d * g).sum(), (d * d).sum())])
+        with torch.no_grad():
+            for p, w, w0 in zip(params, before, start, strict=True):
+                g, dw, d = p.grad, p - w, w - w0
+                rows.append([x.item() for x in ((g * g).sum(), (dw * dw).sum(), (d * g).sum(), (d * d).sum())])
         return rows
 
     return step
@@ -167,14 +167,14 @@ def foreach(layers: list[tuple[int, int]]) -> Step:
     before = [p.detach().clone() for p in params]
     optimizer = torch.optim.SGD(params, lr=LR, fused=True)
 
-    @torch.no_grad()
     def step() -> Any:
-        torch._foreach_copy_(before, params)
-        optimizer.step()
-        away, moved = torch._foreach_sub(before, start), torch._foreach_sub(params, before)
-        along = [torch.dot(d.view(-1), g.view(-1)) for d, g in zip(away, grads, strict=True)]
-        norms = [*torch._foreach_norm(grads), *torch._foreach_norm(moved), *torch._foreach_norm(away)]
-        return torch.stack([*norms, *along]).tolist()
+        with torch.no_grad():
+            torch._foreach_copy_(before, params)
+            optimizer.step()
+            away, moved = torch._foreach_sub(before, start), torch._foreach_sub(params, before)
+            along = [torch.dot(d.view(-1), g.view(-1)) for d, g in zip(away, grads, strict=True)]
+            norms = [*torch._foreach_norm(grads), *torch._foreach_norm(moved), *torch._foreach_norm(away)]
+            return torch.stack([*norms, *along]).tolist()
 
     return step
 
