@@ -29,12 +29,19 @@ class Cases(NamedTuple):
 
 
 def simulate(
-    law: Callable[[Array], Array], sd: float = 0.1, *, seeds: int = 10, rng: int = 0, sizes: tuple[float, ...] = SIZES
+    law: Callable[[Array], Array],
+    sd: float = 0.1,
+    *,
+    shared: float = 0.0,
+    seeds: int = 10,
+    rng: int = 0,
+    sizes: tuple[float, ...] = SIZES,
 ) -> Cases:
-    """Runs whose logarithms scatter normally, with deviation `sd`, around a law of size."""
-    size = np.repeat(np.asarray(sizes), seeds)
-    noise = np.random.default_rng(rng).normal(0, sd, len(size)) if sd else np.zeros(len(size))
-    return Cases(size, law(size) * np.exp(noise), np.tile(np.arange(seeds), len(sizes)))
+    """Runs whose logarithms scatter normally around a law of size: each by `sd`, those of a seed together by `shared`."""
+    size, seed = np.repeat(np.asarray(sizes), seeds), np.tile(np.arange(seeds), len(sizes))
+    draw = np.random.default_rng(rng)
+    noise = draw.normal(0, sd, len(size)) + draw.normal(0, shared, seeds)[seed]
+    return Cases(size, law(size) * np.exp(noise), seed)
 
 
 def power_law(a: float, k: float, b: float = 0.0) -> Callable[[Array], Array]:

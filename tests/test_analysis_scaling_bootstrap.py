@@ -44,14 +44,17 @@ def test_percentiles_are_those_of_student_for_few_seeds() -> None:
     assert interval.low == pytest.approx(-interval.high)
 
 
-@pytest.mark.parametrize(("b", "limit"), [(0.0, math.inf), (500.0, math.inf), (0.0, 5000.0)])
+@pytest.mark.parametrize(
+    ("b", "limit", "shared"), [(0.0, math.inf, 0.0), (500.0, math.inf, 0.0), (0.0, 5000.0, 0.0), (0.0, math.inf, 0.3)]
+)
 def test_intervals_cover_the_exponent_as_often_as_they_say(
-    monkeypatch: pytest.MonkeyPatch, b: float, limit: float
+    monkeypatch: pytest.MonkeyPatch, b: float, limit: float, shared: float
 ) -> None:
     monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
     hits, trials = 0, 25
     for rng in range(trials):
-        cases, censored = simulate(power_law(2e5, 0.5, b), 0.15, seeds=5, rng=100 + rng).stopped_at(limit)
+        law = power_law(2e5, 0.5, b)
+        cases, censored = simulate(law, 0.15, shared=shared, seeds=5, rng=100 + rng).stopped_at(limit)
         interval = fit_power_law(*cases, censored=censored).k_interval
         assert interval is not None
         hits += interval.low <= 0.5 <= interval.high

@@ -13,7 +13,19 @@ import pytest
 import capacity
 from capacity.analysis import halting_time
 from capacity.errors import InputError, StudyError
-from capacity.experiments import ConvergeConfig, Study, driver, export, launchers, load_config, run_study, slices
+from capacity.experiments import (
+    ConvergeConfig,
+    Interrupted,
+    Snapshot,
+    Study,
+    driver,
+    export,
+    launchers,
+    load_config,
+    progress,
+    run_study,
+    slices,
+)
 from capacity.experiments.converge_trial import ConvergeTrial, trials_of
 from capacity.experiments.outcomes import Outcome
 from capacity.experiments.progress import Meter
@@ -258,6 +270,31 @@ def test_a_second_run_sees_the_path_from_its_end(tmp_path: Path, data: Path) -> 
     assert {path: path.stat().st_mtime_ns for path in files} == files
 
 
+def test_a_second_look_that_is_interrupted_is_finished_by_resume(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    seen: list[Snapshot] = []
+
+    def interrupt(snapshot: Snapshot) -> None:
+        if "from the end" in "".join(snapshot.running):
+            seen.append(snapshot)
+            if len(seen) == 2:
+                raise KeyboardInterrupt
+
+    path = tmp_path / "study"
+    capacity.converge(data, out=path, **SETTINGS)
+    assert "alignment" not in (path / "study.toml").read_text()
+    with pytest.raises(Interrupted, match="resume with: capacity resume"):
+        capacity.converge(data, out=path, alignment=True, progress=interrupt, **SETTINGS)
+    converged = {row["key"] for row in capacity.open_study(path).rows() if row["outcome"] == "converged"}
+    assert seen[0].trials_total == len(converged)
+    assert seen[0].epochs_total > 0
+    assert {file.stem for file in (path / "alignment").iterdir()} < converged
+    capacity.resume(path)
+    assert {file.stem for file in (path / "alignment").iterdir()} == converged
+
+
 def test_without_a_trajectory_none_is_kept_and_it_belongs_to_the_key(study: Study, tmp_path: Path) -> None:
     without = capacity.converge(study.config.data, out=tmp_path / "study", **(SETTINGS | {"trajectory": 0}))
     key = without.rows()[0]["key"]
@@ -322,7 +359,7 @@ def test_time_left_goes_by_how_much_of_their_limit_trials_have_needed(
     first, second = config.trials(dataset)
     moment = [0.0]
     monkeypatch.setattr("capacity.experiments.progress.time.monotonic", lambda: moment[0])
-    meter = Meter(Path("study"), "cpu", {first: 1, second: 1}, samples=60, report=None)
+    meter = Meter(Path("study"), "cpu", {first: 1, second: 1}, {first: 321, second: 321}, samples=60, report=None)
     moment[0] = 10.0
     meter.reach([first, second], 80)  # about a quarter of the limit of 321 steps
     assert meter.snapshot().seconds_left == pytest.approx(10.0 * (321 - 80) / 80)

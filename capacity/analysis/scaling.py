@@ -88,7 +88,10 @@ def fit_power_law(
     its halting time, would make the slow end look fast. b is 0 or more; the law is taken with or without it by AICc.
 
     Intervals resample the seeds within each size (`bootstrap.seed_weights`, `bootstrap.percentile_ends`), 1,000
-    times, the choice about b made anew in each; they are conditional on the sizes and on the law.
+    times, the choice about b made anew in each; they are conditional on the sizes and on the law. So sizes count as
+    independent. Where a seed stands for the same examples at every size, as in `capacity.converge`, what the draw of
+    examples does to all sizes alike moves the level and cancels out of the slope: the interval of k is then too wide
+    rather than too narrow, those of a and b are not safe.
 
     The verdict is `no_power_law` if more than half of the runs are censored; if there are fewer than four sizes or no
     second seed; if another law, no dependence among them, fits as well (AICc within `goodness.DECISIVE`); if the

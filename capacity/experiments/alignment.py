@@ -3,13 +3,14 @@
 The angle A_e between W(t) - W* and the gradient needs W*, the parameters that a run ends with, before the run. Since a
 run is a pure function of its config, it is run a second time, with W* as the point that distances and angles are
 measured from. Each result is a file `alignment/KEY.h5` with `/trajectory` as in a trial's file, and the attribute
-`reproduced`: whether the second run ended in W*, bit for bit. What is there is not done again.
+`reproduced`: whether the second run ended in W*, bit for bit. What is there is not done again; that it was asked for
+stands in study.toml, so that `resume` does the rest.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -17,7 +18,10 @@ import numpy as np
 
 from capacity.data import Dataset
 from capacity.experiments import store
+from capacity.experiments.groups import make_groups
+from capacity.experiments.interrupt import Interrupted, Interrupts
 from capacity.experiments.paths import GroupPaths, PathRecord
+from capacity.experiments.progress import Meter, Progress
 from capacity.experiments.sizing import Limit
 from capacity.experiments.trial import TrialConfig
 from capacity.experiments.trialfile import file_name, opened, pack_path, read_path, read_state
@@ -26,7 +30,7 @@ from capacity.training import State, Trainer
 
 ALIGNMENT = "alignment"
 CHUNK = 500
-"""Most steps without returning to Python, so that a second run can be interrupted."""
+"""Most steps without returning to Python, so that a second run can be interrupted, and says how far it is."""
 
 
 def unaligned(study: Path, trials: Sequence[TrialConfig]) -> list[TrialConfig]:
@@ -37,16 +41,42 @@ def unaligned(study: Path, trials: Sequence[TrialConfig]) -> list[TrialConfig]:
 
 
 def align(
-    study: Path, trials: Sequence[TrialConfig], dataset: Dataset, *, device: str, threads: int | None, limit: Limit
+    study: Path,
+    sizes: Mapping[TrialConfig, int],
+    dataset: Dataset,
+    *,
+    device: str,
+    threads: int | None,
+    limit: Limit,
+    progress: Progress | None,
 ) -> None:
-    """Run trials a second time, those of a network together, and write what they look like from their ends."""
+    """Run trials a second time, those of a network together, and write what they look like from their ends.
+
+    Raises
+    ------
+    Interrupted
+        After Ctrl-C; groups that had come to their end are there, others begin anew.
+    """
     (study / ALIGNMENT).mkdir(exist_ok=True)
-    left = list(trials)
-    while left:
-        alike = [trial for trial in left if trial.shape == left[0].shape][: limit(left[0])]
-        left = [trial for trial in left if trial not in alike]
-        ends = [read_state(study / "trials" / file_name(trial.key)) for trial in alike]
-        replace_files(study / ALIGNMENT, _second_run(alike, ends, dataset, device, threads))
+    ends = {row["key"]: row["step"] for row in store.read_rows(study)}
+    limits = {trial: ends[trial.key] for trial in sizes}
+    meter = Meter(study, device, sizes, limits, len(dataset.train.labels), progress)
+    interrupts = Interrupts()
+
+    def watch(trials: Sequence[TrialConfig], step: int) -> None:
+        meter.reach(trials, step)
+        meter.tell()
+        if interrupts.requested:
+            raise Interrupted(study)
+
+    with interrupts:
+        for group in make_groups(dict.fromkeys(sizes, (0, 0)), sizes, 1, limit):
+            meter.running = {group: f"{group.label}, seen from the end"}
+            states = [read_state(study / "trials" / file_name(trial.key)) for trial in group.trials]
+            replace_files(study / ALIGNMENT, _second_run(group.trials, states, dataset, device, threads, watch))
+            for trial in group.trials:
+                meter.finish(trial)
+    meter.tell(at_once=True)
 
 
 def read_alignment(study: Path, key: str) -> PathRecord | None:
@@ -59,7 +89,12 @@ def read_alignment(study: Path, key: str) -> PathRecord | None:
 
 
 def _second_run(
-    trials: Sequence[TrialConfig], ends: Sequence[State], dataset: Dataset, device: str, threads: int | None
+    trials: Sequence[TrialConfig],
+    ends: Sequence[State],
+    dataset: Dataset,
+    device: str,
+    threads: int | None,
+    watch: Callable[[Sequence[TrialConfig], int], None],
 ) -> Iterator[tuple[str, bytes]]:
     first, samples = trials[0], len(dataset.train.labels)
     trainer = Trainer(
@@ -81,6 +116,7 @@ def _second_run(
     while trainer.active.any():
         trainer.advance(min(CHUNK, int(stops[trainer.active].min()) - trainer.step))
         paths.add(trainer)
+        watch([trial for trial, active in zip(trials, trainer.active, strict=True) if active], trainer.step)
         trainer.active[:] = stops > trainer.step
     for trial, path, end, state in zip(trials, paths.paths, ends, trainer.states(), strict=True):
         # A trial that moved between devices does not end in the same point to the last bit.

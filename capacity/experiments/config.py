@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from capacity.data import Dataset
+    from capacity.experiments.progress import Progress
     from capacity.experiments.sizing import Limit
     from capacity.experiments.trial import TrialConfig
 
@@ -37,6 +38,8 @@ class StudyConfig(BaseModel):
     """The name of the kind, that of its command."""
     run_fields: ClassVar[tuple[str, ...]] = ("device", "workers", "threads", "replicas", "out")
     """Fields that say how to run and where to write; they are no part of a study's identity."""
+    kept_fields: ClassVar[tuple[str, ...]] = ()
+    """Those of them that study.toml keeps once they were asked for, so that the study goes on with them."""
 
     if TYPE_CHECKING:  # every kind lists all its fields itself, in the order of its help
         data: str
@@ -82,9 +85,19 @@ class StudyConfig(BaseModel):
         return ()
 
     def go_further(
-        self, study: Path, trials: Sequence[TrialConfig], dataset: Dataset, device: str, limit: Limit
+        self,
+        study: Path,
+        sizes: Mapping[TrialConfig, int],
+        dataset: Dataset,
+        device: str,
+        limit: Limit,
+        progress: Progress | None,
     ) -> None:
-        """Do that, to trials that `further` returned."""
+        """Do that, to trials that `further` returned; `sizes` has the number of parameters of each."""
+
+    def kept(self) -> dict[str, Any]:
+        """Return what was asked for among `kept_fields`."""
+        return {name: value for name in self.kept_fields if (value := getattr(self, name))}
 
     def identity(self) -> dict[str, Any]:
         """Return the fields that make two studies the same study or different ones, in the order of the class."""

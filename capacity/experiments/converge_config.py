@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
@@ -16,6 +16,7 @@ from capacity.experiments.config import StudyConfig
 if TYPE_CHECKING:
     from capacity.data import Dataset
     from capacity.experiments.converge_trial import ConvergeTrial
+    from capacity.experiments.progress import Progress
     from capacity.experiments.sizing import Limit
     from capacity.experiments.trial import TrialConfig
 
@@ -43,6 +44,7 @@ class ConvergeConfig(StudyConfig):
 
     kind: ClassVar[str] = "converge"
     run_fields: ClassVar[tuple[str, ...]] = (*StudyConfig.run_fields, "alignment")
+    kept_fields: ClassVar[tuple[str, ...]] = ("alignment",)
 
     data: settings.Data = "digits"
     widths: settings.Widths = (4, 8, 16, 32, 64, 128)
@@ -156,11 +158,17 @@ class ConvergeConfig(StudyConfig):
         return unaligned(study, trials) if self.alignment else ()
 
     def go_further(
-        self, study: Path, trials: Sequence[TrialConfig], dataset: Dataset, device: str, limit: Limit
+        self,
+        study: Path,
+        sizes: Mapping[TrialConfig, int],
+        dataset: Dataset,
+        device: str,
+        limit: Limit,
+        progress: Progress | None,
     ) -> None:
         from capacity.experiments.alignment import align
 
-        align(study, trials, dataset, device=device, threads=self.threads, limit=limit)
+        align(study, sizes, dataset, device=device, threads=self.threads, limit=limit, progress=progress)
 
     def sizes(self, dataset: Dataset) -> list[int]:
         """Return n, the training samples of each fraction, as the fractions are: ascending."""

@@ -75,7 +75,8 @@ class Driver:
         self._folder, self._token, self._database, self._sizes = folder, token, database, sizes
         self._data, self._samples, self._device = data, samples, device
         self._launcher, self._limit = launcher, limit
-        self._meter = Meter(folder, device, sizes, samples, progress)
+        limits = {trial: trial.limit(samples) for trial in sizes}
+        self._meter = Meter(folder, device, sizes, limits, samples, progress)
         self._interrupts = Interrupts()
         self._queue: deque[Group] = deque()
         self._flying: dict[Future[SliceResult], Group] = {}

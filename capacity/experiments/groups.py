@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from capacity.experiments.sizing import Limit
@@ -29,7 +30,7 @@ class Group:
 
 
 def make_groups(
-    reached: dict[TrialConfig, tuple[int, int]], sizes: dict[TrialConfig, int], workers: int, limit: Limit
+    reached: Mapping[TrialConfig, tuple[int, int]], sizes: Mapping[TrialConfig, int], workers: int, limit: Limit
 ) -> list[Group]:
     """Put trials into groups of one shape that are equally far, the most work first.
 
@@ -38,10 +39,10 @@ def make_groups(
 
     Parameters
     ----------
-    reached : dict
+    reached : mapping
         The trials to put into groups, and how far each is: steps done, and entries in its curves. A kill while files
         are renamed leaves trials of one group at different checkpoints.
-    sizes : dict
+    sizes : mapping
         Number of parameters of each trial.
     workers : int
         How many groups run at a time. The trials of a shape are divided over that many groups, since the largest

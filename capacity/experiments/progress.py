@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,20 +56,24 @@ Progress = Callable[[Snapshot], None]
 
 
 class Meter:
-    """Adds up what was reached and tells `report` about it, not more often than a person can read."""
+    """Adds up what was reached and tells `report` about it, not more often than a person can read.
+
+    `sizes` has the number of parameters of each trial, `limits` the steps that it needs at most.
+    """
 
     def __init__(
         self,
         study: Path,
         device: str,
-        sizes: dict[TrialConfig, int],
+        sizes: Mapping[TrialConfig, int],
+        limits: Mapping[TrialConfig, int],
         samples: int,
         report: Progress | None,
     ) -> None:
         self._study, self._device, self._report = study, device, report
         self._costs = {trial: size + EXAMPLE_COST for trial, size in sizes.items()}
         self._samples = samples
-        self._limits = {trial: trial.limit(samples) / trial.steps_per_epoch(samples) for trial in sizes}
+        self._limits = {trial: steps / trial.steps_per_epoch(samples) for trial, steps in limits.items()}
         self._epochs = dict.fromkeys(sizes, 0.0)
         self._done: set[TrialConfig] = set()
         self._shares: list[float] = []

@@ -29,6 +29,7 @@ from capacity.experiments.study import (
     Study,
     check_same_study,
     default_folder,
+    read_settings,
     settings_text,
     source_of,
 )
@@ -90,7 +91,7 @@ def _run_locked(
         ).run()
     if further := config.further(path, trials):
         try:
-            config.go_further(path, further, dataset, device, limit)
+            config.go_further(path, {trial: sizes[trial] for trial in further}, dataset, device, limit, progress)
         except KeyboardInterrupt as error:
             raise Interrupted(path) from error
 
@@ -125,6 +126,8 @@ def _claim(path: Path, config: StudyConfig, dataset: Dataset) -> Iterator[Owner]
                 shutil.rmtree(path, ignore_errors=True)
             raise
         check_same_study(path, config, dataset)
+        if config.kept().items() - read_settings(path).kept().items():
+            replace_files(path, [(SETTINGS, settings_text(config, dataset))])
         yield owner
 
 

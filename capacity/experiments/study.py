@@ -173,7 +173,7 @@ def read_settings(path: Path) -> StudyConfig:
 
 def settings_text(config: StudyConfig, dataset: Dataset) -> bytes:
     """Return the content of study.toml."""
-    fields = {name: value for name, value in config.identity().items() if value is not None}
+    fields = {name: value for name, value in (config.identity() | config.kept()).items() if value is not None}
     settings = {"kind": config.kind, **fields, "data": source_of(dataset)}
     head = f"# A study of capacity {capacity.__version__}: what was asked. Results are in study.db and trials/.\n"
     return (head + tomli_w.dumps(settings)).encode()
