@@ -37,7 +37,7 @@ def simulate(
     rng: int = 0,
     sizes: tuple[float, ...] = SIZES,
 ) -> Cases:
-    """Runs whose logarithms scatter normally around a law of size, each by `sd`, those of a seed together by `shared`."""
+    """Runs whose logarithms scatter around a law of size, each by `sd`, a seed's together by `shared`."""
     size, seed = np.repeat(np.asarray(sizes), seeds), np.tile(np.arange(seeds), len(sizes))
     draw = np.random.default_rng(rng)
     noise = draw.normal(0, sd, len(size)) + draw.normal(0, shared, seeds)[seed]
