@@ -184,6 +184,27 @@ def test_precisions_of_tensor_cores_are_refused_before_anything_is_written(tmp_p
 class TestOnAGpu:
     pytestmark = fake_cuda.possible
 
+    def test_a_study_of_convergence_with_its_paths_and_second_runs_is_the_same_there(
+        self, tmp_path: Path, data: Path
+    ) -> None:
+        settings: dict[str, Any] = {
+            "widths": 2, "fractions": (0.5, 1.0), "lrs": 2.0, "batch": 8, "seeds": 1, "every": 3, "patience": 3,
+            "epochs": 8, "precision": "float64", "alignment": True, "trajectory": 2,
+        }  # fmt: skip
+        with gpu(tmp_path):
+            study = capacity.converge(data, out=tmp_path / "study", device="cuda", **settings)
+        twin = capacity.converge(data, out=tmp_path / "twin", device="cpu", **settings)
+        converged = [row["key"] for row in twin.rows() if row["outcome"] == "converged"]
+        assert converged
+        for row, same in zip(study.rows(), twin.rows(), strict=True):
+            assert (row["key"], row["outcome"], row["halting_step"]) == (
+                same["key"], same["outcome"], same["halting_step"],
+            )  # fmt: skip
+            for anchor in ("start", "end") if row["key"] in converged else ("start",):
+                _, path = study.trajectory(row["key"], anchor)
+                for name, values in twin.trajectory(row["key"], anchor)[1].items():
+                    np.testing.assert_allclose(path[name], values, rtol=1e-6, atol=1e-6)
+
     @pytest.mark.parametrize("precision", ["float32", "float64"])
     def test_a_study_goes_to_a_gpu_and_back(self, tmp_path: Path, data: Path, precision: str) -> None:
         settings = {"precision": precision, "optimizer": "momentum"}
