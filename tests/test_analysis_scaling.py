@@ -18,7 +18,7 @@ from tests.scaling_cases import SIZES, Array, Cases, power_law, simulate
 
 @pytest.fixture
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 25)
 
 
 def test_noiseless_constants_with_a_floor_are_exact() -> None:
@@ -59,7 +59,10 @@ def test_a_floor_is_found_behind_a_step_limit() -> None:
     assert (found.k, found.b) == (pytest.approx(0.6, rel=0.15), pytest.approx(1000, rel=0.1))
 
 
-def test_censored_runs_left_out_or_taken_as_converged_make_the_slope_too_flat(few_resamples: None) -> None:
+def test_censored_runs_left_out_or_taken_as_converged_make_the_slope_too_flat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 2)  # intervals are not looked at
     slopes = []
     for rng in range(8):
         cases, censored = simulate(power_law(2e5, 0.5), 0.4, rng=rng).stopped_at(2500)
@@ -77,7 +80,7 @@ def test_censored_runs_left_out_or_taken_as_converged_make_the_slope_too_flat(fe
     assert abs(ours - 0.5) < min(abs(left_out - 0.5), abs(as_converged - 0.5)) / 3
 
 
-def test_a_bound_of_no_consequence_changes_nothing() -> None:
+def test_a_bound_of_no_consequence_changes_nothing(few_resamples: None) -> None:
     cases = simulate(power_law(2e5, 0.5), 0.1)
     extra = Cases(*(np.append(column, value) for column, value in zip(cases, (1e3, 1.0, 99), strict=True)))
     censored = np.append(np.zeros(60, dtype=bool), True)  # "more than one step": all runs took more
