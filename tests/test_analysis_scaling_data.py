@@ -102,6 +102,12 @@ def test_a_slope_that_depends_on_the_data_is_a_misfit() -> None:
     assert "the means lie off the law by up to" in reason(fit_data_law(sizes, samples, bent, seeds))
 
 
+def test_a_law_that_rises_with_size_is_written_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 100)
+    found = fit_data_law(*simulate(50, 1.0, -0.3, 0.05))
+    assert re.search(r"Steps go as D\^(1|0\.99) M\^0\.\d+; ", found.verdict.reason)
+
+
 def test_most_runs_at_the_limit_are_no_law() -> None:
     sizes, samples, steps, seeds = simulate(50, 1.0, 0.4, 0.1)
     limit = np.quantile(steps, 0.4)

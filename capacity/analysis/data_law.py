@@ -149,9 +149,10 @@ def _verdict(
     reason = reason or misfit(test)
     if reason is not None or of_p is None or of_k is None:
         return Verdict("no_power_law", f"No power law: {reason}.")
+    by_size = f" / M^{number(k)}" if k > 0 else f" M^{number(-k)}"
     linear = "may be" if of_p.low <= 1 <= of_p.high else "is not"
     return Verdict(
         "power_law",
-        f"Steps go as D^{number(p)} / M^{number(k)}; p {linear} 1, that is in proportion to the data ({span(of_p)}); "
+        f"Steps go as D^{number(p)}{by_size}; p {linear} 1, that is in proportion to the data ({span(of_p)}); "
         f"k has a {span(of_k)} ({runs.runs} runs).",
     )
