@@ -178,7 +178,7 @@ def begin(folder: Path, **options: Any) -> subprocess.Popen[str]:
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "1 trial; device cpu; study my study\n"
-    _let_work(process.pid, seconds=0.5)
+    _let_work(process.pid, seconds=2.0)  # of which imports take a part, and on a busy machine a large one
     return process
 
 
