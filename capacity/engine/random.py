@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 PURPOSE_INIT = 1
 PURPOSE_ORDER = 2
 PURPOSE_SUBSET = 3
+PURPOSE_LABELS = 4
+PURPOSE_FEATURES = 5
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
@@ -40,20 +42,20 @@ def philox4x32(counter: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     return np.stack([c0, c1, c2, c3], axis=1)
 
 
-def words(seed: int, purpose: int, stream: int, count: int) -> NDArray[np.uint64]:
-    """Return `count` 32-bit words (as uint64): word i is word i % 4 of the counter (i // 4, stream, purpose)."""
-    blocks = -(-count // 4)
-    counter = np.zeros((blocks, 4), np.uint64)
-    counter[:, 0] = np.arange(blocks, dtype=np.uint64) & _LOW
-    counter[:, 1] = np.arange(blocks, dtype=np.uint64) >> np.uint64(32)
+def words(seed: int, purpose: int, stream: int, count: int, first: int = 0) -> NDArray[np.uint64]:
+    """Return 32-bit words (as uint64), from the word `first` on: word i is word i % 4 of (i // 4, stream, purpose)."""
+    begin, end = first // 4, -(-(first + count) // 4)
+    index = np.arange(begin, end, dtype=np.uint64)
+    counter = np.zeros((end - begin, 4), np.uint64)
+    counter[:, 0], counter[:, 1] = index & _LOW, index >> np.uint64(32)
     counter[:, 2], counter[:, 3] = stream, purpose
     flat: NDArray[np.uint64] = philox4x32(counter, seed).reshape(-1)
-    return flat[:count]
+    return flat[first % 4 : first % 4 + count]
 
 
-def uniform(seed: int, purpose: int, stream: int, count: int) -> NDArray[np.float64]:
-    """Return `count` numbers uniform in the open interval (0, 1): (word + 1/2) / 2**32."""
-    return (words(seed, purpose, stream, count).astype(np.float64) + 0.5) * 2.0**-32
+def uniform(seed: int, purpose: int, stream: int, count: int, first: int = 0) -> NDArray[np.float64]:
+    """Return `count` numbers uniform in the open interval (0, 1), from `first` on: (word + 1/2) / 2**32."""
+    return (words(seed, purpose, stream, count, first).astype(np.float64) + 0.5) * 2.0**-32
 
 
 def permutation(seed: int, purpose: int, stream: int, n: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
