@@ -1,7 +1,8 @@
-"""Training: the trainer of R replicas, and train() for one model."""
+"""Training: the trainer of R replicas, train() for one model, and the loss around a point."""
 
 from capacity.engine.devices import describe_device
 from capacity.engine.optimizers import SGD, Adam, AdamW
+from capacity.training.curvature import LossSurface
 from capacity.training.meter import TrajectoryMeter
 from capacity.training.simple import TrainResult, train
 from capacity.training.trainer import Metrics, State, Trainer
@@ -10,6 +11,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "LossSurface",
     "Metrics",
     "State",
     "TrainResult",
