@@ -15,6 +15,7 @@ _HOME = {
     "SGD": "capacity.training",
     "Adam": "capacity.training",
     "AdamW": "capacity.training",
+    "LossSurface": "capacity.training",
     "Trainer": "capacity.training",
     "TrajectoryMeter": "capacity.training",
     "train": "capacity.training",
@@ -22,6 +23,8 @@ _HOME = {
     "save_dataset": "capacity.data",
     "sweep": "capacity.experiments",
     "converge": "capacity.experiments",
+    "emc": "capacity.experiments",
+    "emc_search": "capacity.experiments.emc_callable",
     "resume": "capacity.experiments",
     "open_study": "capacity.experiments",
     "report": "capacity.reporting",
@@ -42,15 +45,18 @@ if TYPE_CHECKING:
     from capacity.errors import InputError as InputError
     from capacity.errors import StudyError as StudyError
     from capacity.experiments import converge as converge
+    from capacity.experiments import emc as emc
     from capacity.experiments import open_study as open_study
     from capacity.experiments import resume as resume
     from capacity.experiments import sweep as sweep
+    from capacity.experiments.emc_callable import emc_search as emc_search
     from capacity.models import MLP as MLP
     from capacity.reporting import report as report
     from capacity.theory import theory_lnn as theory_lnn
     from capacity.training import SGD as SGD
     from capacity.training import Adam as Adam
     from capacity.training import AdamW as AdamW
+    from capacity.training import LossSurface as LossSurface
     from capacity.training import Trainer as Trainer
     from capacity.training import TrajectoryMeter as TrajectoryMeter
     from capacity.training import train as train
