@@ -49,7 +49,8 @@ def replace_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
         for written in aside.values():
             with suppress(OSError):
                 written.unlink(missing_ok=True)
-    flush_folder(folder)
+    if aside:
+        flush_folder(folder)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "widths": (4, 8), "optimizers": ("sgd", "adam"), "fractions": (0.3, 1.0), "seeds": 3, "epochs": 60,
         "patience": 8, "threads": 1,
     },
+    "emc": {"widths": (4, 8), "labels": "random", "lrs": (0.5, 0.1), "seeds": 3, "steps": 2000, "threads": 1},
 }  # fmt: skip
 
 

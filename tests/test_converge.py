@@ -359,7 +359,8 @@ def test_time_left_goes_by_how_much_of_their_limit_trials_have_needed(
     first, second = config.trials(dataset)
     moment = [0.0]
     monkeypatch.setattr("capacity.experiments.progress.time.monotonic", lambda: moment[0])
-    meter = Meter(Path("study"), "cpu", {first: 1, second: 1}, {first: 321, second: 321}, samples=60, report=None)
+    meter = Meter(Path("study"), "cpu", samples=60, report=None)
+    meter.add({first: 1, second: 1}, {first: 321, second: 321})
     moment[0] = 10.0
     meter.reach([first, second], 80)  # about a quarter of the limit of 321 steps
     assert meter.snapshot().seconds_left == pytest.approx(10.0 * (321 - 80) / 80)

@@ -91,7 +91,7 @@ def test_death_between_the_files_and_the_database_loses_no_work(
     monkeypatch.setattr(driver, "SLICE_SECONDS", 10.0)
     with monkeypatch.context() as patch:
 
-        def die(self: Store, rows: Any) -> None:
+        def die(self: Store, rows: Any, new: Any = ()) -> None:
             if any(row["state"] == "done" for row in rows):
                 raise Death
 

@@ -300,8 +300,8 @@ def test_time_left_is_estimated_from_work(monkeypatch: pytest.MonkeyPatch) -> No
     big, small = trials_of(SweepConfig(widths=(2, 1), lrs=0.1, seeds=1, epochs=10, batch=10), "digest")[::-1]
     moment = [100.0]
     monkeypatch.setattr("capacity.experiments.progress.time.monotonic", lambda: moment[0])
-    sizes, limits = {big: 9 * EXAMPLE_COST, small: 0}, {big: 100, small: 100}
-    meter = Meter(Path("study"), "cpu", sizes, limits, samples=100, report=None)
+    meter = Meter(Path("study"), "cpu", samples=100, report=None)
+    meter.add({big: 9 * EXAMPLE_COST, small: 0}, {big: 100, small: 100})
     assert meter.snapshot().seconds_left is None
     moment[0] += 50.0
     meter.reach([big], step=50)  # half of it: 5 epochs of 10 steps
@@ -318,7 +318,8 @@ def test_what_was_there_before_says_nothing_about_the_rate(monkeypatch: pytest.M
     (trial,) = trials_of(SweepConfig(widths=2, lrs=0.1, seeds=1, epochs=10, batch=10), "digest")
     moment = [0.0]
     monkeypatch.setattr("capacity.experiments.progress.time.monotonic", lambda: moment[0])
-    meter = Meter(Path("study"), "cpu", {trial: 1}, {trial: 100}, samples=100, report=None)
+    meter = Meter(Path("study"), "cpu", samples=100, report=None)
+    meter.add({trial: 1}, {trial: 100})
     meter.start_from(trial, 80, done=False)
     moment[0] = 7.0
     assert meter.snapshot().seconds_left is None

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from capacity.experiments.api import resume as resume
     from capacity.experiments.api import sweep as sweep
     from capacity.experiments.api_converge import converge as converge
+    from capacity.experiments.api_emc import emc as emc
     from capacity.experiments.config import StudyConfig as StudyConfig
     from capacity.experiments.converge_config import ConvergeConfig as ConvergeConfig
+    from capacity.experiments.emc_config import EmcConfig as EmcConfig
     from capacity.experiments.interrupt import Interrupted as Interrupted
     from capacity.experiments.loading import load_config as load_config
     from capacity.experiments.outcomes import Outcome as Outcome
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ConvergeConfig": "converge_config",
+    "EmcConfig": "emc_config",
     "Interrupted": "interrupt",
     "Outcome": "outcomes",
     "Progress": "progress",
@@ -39,6 +42,7 @@ _HOME = {
     "SweepConfig": "sweep_config",
     "TrialConfig": "trial",
     "converge": "api_converge",
+    "emc": "api_emc",
     "export": "tables",
     "load_config": "loading",
     "open_study": "study",

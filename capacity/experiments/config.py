@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from capacity.data import Dataset
     from capacity.experiments.progress import Progress
+    from capacity.experiments.roster import Plan
     from capacity.experiments.sizing import Limit
     from capacity.experiments.trial import TrialConfig
 
@@ -78,9 +79,15 @@ class StudyConfig(BaseModel):
 
     @abstractmethod
     def trials(self, dataset: Dataset) -> Sequence[TrialConfig]:
-        """Return the trials of the study; `self` is fitted to the data."""
+        """Return the trials that the study begins with; `self` is fitted to the data."""
 
-    def further(self, study: Path, trials: Sequence[TrialConfig]) -> Sequence[TrialConfig]:
+    def plan(self, dataset: Dataset) -> Plan:
+        """Return which trials there are, and which further ones their results call for."""
+        from capacity.experiments.roster import Plan
+
+        return Plan(self.trials(dataset))
+
+    def further(self, study: Path, dataset: Dataset, trials: Sequence[TrialConfig]) -> Sequence[TrialConfig]:
         """Return the trials with which there is something left to do when all have ended."""
         return ()
 

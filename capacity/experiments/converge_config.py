@@ -152,7 +152,7 @@ class ConvergeConfig(StudyConfig):
             settled["epochs"] = EPOCHS
         return self.model_copy(update=settled)
 
-    def further(self, study: Path, trials: Sequence[TrialConfig]) -> Sequence[TrialConfig]:
+    def further(self, study: Path, dataset: Dataset, trials: Sequence[TrialConfig]) -> Sequence[TrialConfig]:
         from capacity.experiments.alignment import unaligned
 
         return unaligned(study, trials) if self.alignment else ()

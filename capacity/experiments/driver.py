@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +17,7 @@ from capacity.experiments.groups import Group, make_groups
 from capacity.experiments.interrupt import Interrupted, Interrupts
 from capacity.experiments.launchers import Launcher
 from capacity.experiments.progress import Meter, Progress
+from capacity.experiments.roster import Roster
 from capacity.experiments.sizing import Limit
 from capacity.experiments.slices import Slice, SliceResult, open_data, resumable
 from capacity.experiments.study import TRIALS
@@ -43,8 +44,8 @@ class Driver:
     token : str
         The lock's token, which lets workers write.
     database : Store
-    sizes : dict
-        The study's trials, and the number of parameters of each.
+    roster : Roster
+        The study's trials, with what is known to be done.
     data : str
         What opens the data set.
     samples : int
@@ -63,7 +64,7 @@ class Driver:
         folder: Path,
         token: str,
         database: store.Store,
-        sizes: dict[TrialConfig, int],
+        roster: Roster,
         *,
         data: str,
         samples: int,
@@ -72,15 +73,15 @@ class Driver:
         limit: Limit,
         progress: Progress | None,
     ) -> None:
-        self._folder, self._token, self._database, self._sizes = folder, token, database, sizes
+        self._folder, self._token, self._database, self._roster = folder, token, database, roster
         self._data, self._samples, self._device = data, samples, device
         self._launcher, self._limit = launcher, limit
-        limits = {trial: trial.limit(samples) for trial in sizes}
-        self._meter = Meter(folder, device, sizes, limits, samples, progress)
+        self._meter = Meter(folder, device, samples, progress)
         self._interrupts = Interrupts()
         self._queue: deque[Group] = deque()
         self._flying: dict[Future[SliceResult], Group] = {}
         self._unwritten: list[dict[str, Any]] = []
+        self._new: list[TrialConfig] = []  # called for by results, and not in the database yet
         self._flushed = 0.0
 
     def run(self) -> None:
@@ -95,7 +96,10 @@ class Driver:
         """
         with self._interrupts:
             try:
-                self._queue.extend(self._take_stock(self._not_done()))
+                self._know(self._roster.sizes)
+                for trial in self._roster.done:
+                    self._meter.start_from(trial, 0, done=True)
+                self._queue.extend(self._catch_up(self._roster.unfinished))
                 self._tell(at_once=True)
                 self._loop()
                 self._wind_down()
@@ -124,33 +128,41 @@ class Driver:
                 self._flush()
             self._tell()
 
-    def _not_done(self) -> list[TrialConfig]:
-        """Return the trials that the database does not know to be done, or whose file is gone."""
-        done = {row["key"] for row in store.read_rows(self._folder) if row["state"] == "done"}
-        left = []
-        for trial in self._sizes:
-            if trial.key in done and self._file(trial).exists():
-                self._meter.start_from(trial, 0, done=True)
-            else:
-                left.append(trial)
-        return left
-
-    def _take_stock(self, trials: Iterable[TrialConfig]) -> list[Group]:
+    def _catch_up(self, trials: Iterable[TrialConfig]) -> list[Group]:
         """Bring the database up to what the trials' files say, and return the groups that are still to run."""
-        unknown, rows, reached = [], [], {}
-        for trial in trials:
+        groups, unknown = self._take_stock(trials)
+        self._flush()
+        self._database.reset(unknown)
+        return groups
+
+    def _take_stock(self, trials: Iterable[TrialConfig]) -> tuple[list[Group], list[str]]:
+        """Look for the trials' files; return the groups that are still to run, and the keys that have no file."""
+        unknown, reached = [], {}
+        left = deque(trials)
+        while left:
+            trial = left.popleft()
             record = resumable(self._file(trial))
             if record is None:
                 unknown.append(trial.key)
                 reached[trial] = (0, 0)
                 continue
-            rows.append(record.row())
+            self._unwritten.append(record.row())
             self._meter.start_from(trial, record.step, done=record.outcome is not None)
             if record.outcome is None:
                 reached[trial] = (record.step, record.measured)
-        self._database.reset(unknown)
-        self._database.record(rows)
-        return make_groups(reached, self._sizes, self._launcher.at_once, self._limit)
+            else:
+                left.extend(self._finish(trial, record.row()))
+        return make_groups(reached, self._roster.sizes, self._launcher.at_once, self._limit), unknown
+
+    def _know(self, trials: Mapping[TrialConfig, int]) -> None:
+        self._meter.add(trials, {trial: trial.limit(self._samples) for trial in trials})
+
+    def _finish(self, trial: TrialConfig, row: Mapping[str, Any]) -> list[TrialConfig]:
+        """Take in that a trial is done, and return the new trials that this calls for."""
+        new = self._roster.take(trial, row)
+        self._know({trial: self._roster.sizes[trial] for trial in new})
+        self._new += new
+        return new
 
     def _launch(self, group: Group) -> None:
         order = Slice(
@@ -191,15 +203,18 @@ class Driver:
                 f"there is not enough memory to train {group.label}; leave out that size, or use fewer workers."
             ) from error
         self._unwritten += result.rows
-        left = []
+        left, new = [], []
         for trial, row in zip(group.trials, result.rows, strict=True):
             self._meter.reach([trial], row["step"])
             if row["state"] == "done":
                 self._meter.finish(trial)
+                new += self._finish(trial, row)
             else:
                 left.append(trial)
         if left:
             self._queue.appendleft(Group(tuple(left), result.overhead_seconds))
+        if new:  # which may have files, from an earlier process that was killed before it wrote what called for them
+            self._queue.extend(self._take_stock(new)[0])
 
     def _mend(self, group: Group, error: BrokenExecutor) -> None:
         """A worker died, and all slices under way died with it: replace the workers and queue the groups again.
@@ -219,7 +234,7 @@ class Driver:
                 "fewer workers, and in a script call sweep under 'if __name__ == \"__main__\":'."
             ) from error
         for dead in broken:
-            left = self._take_stock(dead.trials)
+            left = self._catch_up(dead.trials)
             self._queue.extendleft(replace(part, breaks=dead.breaks + 1) for part in left)
 
     def _wind_down(self) -> None:
@@ -233,9 +248,9 @@ class Driver:
         self._flush()
 
     def _flush(self) -> None:
-        if self._unwritten:
-            self._database.record(self._unwritten)
-        self._unwritten = []
+        if self._unwritten or self._new:
+            self._database.record(self._unwritten, [(trial, self._roster.sizes[trial]) for trial in self._new])
+        self._unwritten, self._new = [], []
         self._flushed = time.monotonic()
 
     def _tell(self, *, at_once: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from capacity.errors import InputError, did_you_mean
 from capacity.experiments.config import StudyConfig
 from capacity.experiments.converge_config import ConvergeConfig
+from capacity.experiments.emc_config import EmcConfig
 from capacity.experiments.sweep_config import SweepConfig
 
 if sys.version_info >= (3, 11):
@@ -17,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-CONFIGS: Mapping[str, type[StudyConfig]] = {config.kind: config for config in (SweepConfig, ConvergeConfig)}
+CONFIGS: Mapping[str, type[StudyConfig]] = {config.kind: config for config in (SweepConfig, ConvergeConfig, EmcConfig)}
 """The kinds of studies, by name."""
 
 

@@ -56,25 +56,20 @@ Progress = Callable[[Snapshot], None]
 
 
 class Meter:
-    """Adds up what was reached and tells `report` about it, not more often than a person can read.
-
-    `sizes` has the number of parameters of each trial, `limits` the steps that it needs at most.
-    """
+    """Adds up what was reached and tells `report` about it, not more often than a person can read."""
 
     def __init__(
         self,
         study: Path,
         device: str,
-        sizes: Mapping[TrialConfig, int],
-        limits: Mapping[TrialConfig, int],
         samples: int,
         report: Progress | None,
     ) -> None:
         self._study, self._device, self._report = study, device, report
-        self._costs = {trial: size + EXAMPLE_COST for trial, size in sizes.items()}
         self._samples = samples
-        self._limits = {trial: steps / trial.steps_per_epoch(samples) for trial, steps in limits.items()}
-        self._epochs = dict.fromkeys(sizes, 0.0)
+        self._costs: dict[TrialConfig, int] = {}
+        self._limits: dict[TrialConfig, float] = {}
+        self._epochs: dict[TrialConfig, float] = {}
         self._done: set[TrialConfig] = set()
         self._shares: list[float] = []
         self._examples = 0.0
@@ -84,6 +79,12 @@ class Meter:
         self._reported = -QUIET_SECONDS
         self.running: dict[Group, str] = {}
         """The groups under way, and what they are called."""
+
+    def add(self, sizes: Mapping[TrialConfig, int], limits: Mapping[TrialConfig, int]) -> None:
+        """Take in trials that are to be done: the number of parameters of each, and the steps it needs at most."""
+        self._costs.update((trial, size + EXAMPLE_COST) for trial, size in sizes.items())
+        self._limits.update((trial, limits[trial] / trial.steps_per_epoch(self._samples)) for trial in sizes)
+        self._epochs.update(dict.fromkeys(sizes, 0.0))
 
     def start_from(self, trial: TrialConfig, step: int, *, done: bool) -> None:
         """Note how far a trial was before this process took it up; that says nothing about the rate."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 import capacity
 from capacity.data import Dataset, open_dataset
 from capacity.engine.devices import resolve_device, resolve_precision
-from capacity.engine.program import compile_training
 from capacity.errors import StudyError
 from capacity.experiments import store
 from capacity.experiments.config import StudyConfig
@@ -22,6 +21,7 @@ from capacity.experiments.launchers import make_launcher
 from capacity.experiments.lock import Owner, await_writers, study_lock
 from capacity.experiments.progress import Progress
 from capacity.experiments.provenance import now
+from capacity.experiments.roster import Roster
 from capacity.experiments.sizing import group_limit
 from capacity.experiments.study import (
     SETTINGS,
@@ -33,8 +33,6 @@ from capacity.experiments.study import (
     settings_text,
     source_of,
 )
-from capacity.experiments.trial import TrialConfig
-from capacity.experiments.trialfile import file_name
 from capacity.experiments.trials import TRIALS as TRIALS_OF
 from capacity.files import disk_refusals, remove_leftovers, replace_files
 
@@ -49,16 +47,15 @@ def run_study(config: StudyConfig, *, progress: Progress | None = None, executor
     config = config.fitted_to(dataset)
     resolve_device(config.device)  # a name that is none is refused even where nothing is left to train
     path = Path(config.out) if config.out is not None else default_folder(config, dataset)
-    trials = config.trials(dataset)
     with disk_refusals(f"write the study '{path}'", f"see to that, then go on with 'capacity resume {path}'"):
         check_same_study(path, config, dataset)
-        if not _is_finished(path, trials) or config.further(path, trials):
+        if not _is_finished(path, config, dataset):
             resolve_precision(_device(path, config), config.precision)
             with _claim(path, config, dataset) as owner:
                 await_writers(path)
                 remove_leftovers(path)
                 remove_leftovers(path / TRIALS)
-                _run_locked(path, owner, config, dataset, trials, progress, executor)
+                _run_locked(path, owner, config, dataset, progress, executor)
     return Study(path)
 
 
@@ -67,21 +64,20 @@ def _run_locked(
     owner: Owner,
     config: StudyConfig,
     dataset: Dataset,
-    trials: Sequence[TrialConfig],
     progress: Progress | None,
     executor: Executor | None,
 ) -> None:
-    sizes = _sizes(trials, dataset)
+    roster = Roster(config.plan(dataset), dataset, path)
     with closing(store.Store(path, TRIALS_OF[config.kind])) as database:
-        database.create(_facts(config, dataset), sizes.items())
+        database.create(_facts(config, dataset), roster.sizes.items())
         device = _device(path, config)
         launcher = make_launcher(executor, config.workers, config.threads)
-        limit = group_limit(config.replicas, device, launcher.at_once, dataset, sizes)
+        limit = group_limit(config.replicas, device, launcher.at_once, dataset, roster.sizes)
         Driver(
             path,
             owner.token,
             database,
-            sizes,
+            roster,
             data=source_of(dataset),
             samples=len(dataset.train.labels),
             device=device,
@@ -89,9 +85,10 @@ def _run_locked(
             limit=limit,
             progress=progress,
         ).run()
-    if further := config.further(path, trials):
+    if further := config.further(path, dataset, list(roster.sizes)):
+        sizes = {trial: roster.sizes[trial] for trial in further}
         try:
-            config.go_further(path, {trial: sizes[trial] for trial in further}, dataset, device, limit, progress)
+            config.go_further(path, sizes, dataset, device, limit, progress)
         except KeyboardInterrupt as error:
             raise Interrupted(path) from error
 
@@ -102,13 +99,13 @@ def _device(path: Path, config: StudyConfig) -> str:
     return resolve_device(begun.get("device", "auto") if config.device == "auto" else config.device)
 
 
-def _is_finished(path: Path, trials: Sequence[TrialConfig]) -> bool:
+def _is_finished(path: Path, config: StudyConfig, dataset: Dataset) -> bool:
     """Whether nothing is left to do; found out without a lock, so that it also works where writing is not allowed."""
     try:
-        done = {row["key"] for row in store.read_rows(path) if row["state"] == "done"} if path.is_dir() else set()
+        roster = Roster(config.plan(dataset), dataset, path)
     except StudyError:
         return False
-    return all(trial.key in done and (path / TRIALS / file_name(trial.key)).exists() for trial in trials)
+    return not roster.unfinished and not config.further(path, dataset, list(roster.sizes))
 
 
 @contextmanager
@@ -129,16 +126,6 @@ def _claim(path: Path, config: StudyConfig, dataset: Dataset) -> Iterator[Owner]
         if config.kept().items() - read_settings(path).kept().items():
             replace_files(path, [(SETTINGS, settings_text(config, dataset))])
         yield owner
-
-
-def _sizes(trials: Sequence[TrialConfig], dataset: Dataset) -> dict[TrialConfig, int]:
-    """Return P, the number of parameters, of every trial."""
-    of_shape: dict[object, int] = {}
-    for trial in trials:
-        if trial.shape not in of_shape:
-            program = compile_training(trial.model(), dataset.inputs, dataset.classes, trial.batch, trial.rule())
-            of_shape[trial.shape] = program.sizes["parameters"]
-    return {trial: of_shape[trial.shape] for trial in trials}
 
 
 def _facts(config: StudyConfig, dataset: Dataset) -> dict[str, Any]:

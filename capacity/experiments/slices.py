@@ -69,6 +69,8 @@ def run_slice(order: Slice, watch: Watch | None = None) -> SliceResult:
         group.run(started + order.seconds, watch)
         ended = time.perf_counter()
         replace_files(folder / "trials", group.files())
+        for name in group.leftovers():
+            (folder / "trials" / name).unlink(missing_ok=True)
     rows = tuple(record.row() for record in group.records)
     return SliceResult(rows, (started - began) + (time.perf_counter() - ended))
 
@@ -92,8 +94,9 @@ class _Group:
 
     def __init__(self, order: Slice, trials_folder: Path) -> None:
         first = order.trials[0]
-        self._dataset = open_data(order.data, first.data_digest)
-        samples = self._samples = len(self._dataset.train.labels)
+        dataset = open_data(order.data, first.data_digest)
+        samples = self._samples = len(dataset.train.labels)
+        self._dataset = first.data(dataset)
         self._trainer = Trainer(
             first.model(),
             self._dataset,
@@ -107,7 +110,7 @@ class _Group:
             threads=order.threads,
             trajectory=first.path_every > 0,
         )
-        source = provenance(self._dataset, order.device, first.precision, order.threads, len(order.trials))
+        source = provenance(dataset, order.device, first.precision, order.threads, len(order.trials))
         paths = [trials_folder / file_name(trial.key) for trial in order.trials]
         found = [resumable(path) for path in paths]
         if None not in found:
@@ -138,9 +141,14 @@ class _Group:
                 break
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the name and content of each trial's file."""
+        """Yield the name and content of each trial's file, if it is wanted."""
         for record, state in zip(self.records, self._trainer.states(), strict=True):
-            yield file_name(record.config.key), pack(record, state)
+            if _has_file(record):
+                yield file_name(record.config.key), pack(record, state)
+
+    def leftovers(self) -> list[str]:
+        """Return the names of the files of trials that need none any more."""
+        return [file_name(record.config.key) for record in self.records if not _has_file(record)]
 
     def _advance(self, running: list[TrialRecord], steps: int) -> int:
         """Advance by `steps` and return how many to do next."""
@@ -176,6 +184,10 @@ class _Group:
             if record.outcome is not None:
                 record.finished = now()
                 self._trainer.active[replica] = False
+
+
+def _has_file(record: TrialRecord) -> bool:
+    return record.outcome is None or record.config.keeps_file(record.outcome)
 
 
 def _begin(trial: TrialConfig, device: str, source: dict[str, Any], layout: str) -> TrialRecord:

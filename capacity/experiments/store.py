@@ -75,19 +75,17 @@ class Store:
 
     def create(self, facts: Mapping[str, Any], trials: Iterable[tuple[TrialConfig, int]]) -> None:
         """Make what is not there yet: tables, facts, and a pending row for each (trial, number of parameters)."""
-        names = ("key", *self._asked, "parameters")
-        insert = f"INSERT OR IGNORE INTO trials ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
-        rows = [{"key": trial.key, **asdict(trial), "parameters": parameters} for trial, parameters in trials]
         with self._transaction() as database:
             database.execute("CREATE TABLE IF NOT EXISTS study (name TEXT PRIMARY KEY, value)")
             database.execute(f"CREATE TABLE IF NOT EXISTS trials ({', '.join(self._columns())})")
             database.executemany("INSERT OR IGNORE INTO study VALUES (?, ?)", facts.items())
-            database.executemany(insert, rows)
+            self._insert(database, trials)
 
-    def record(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write the changing columns of some trials, in one transaction."""
+    def record(self, rows: Iterable[Mapping[str, Any]], new: Iterable[tuple[TrialConfig, int]] = ()) -> None:
+        """Write the changing columns of some trials, after pending rows for `new` ones, in one transaction."""
         values = ", ".join(f"{name} = :{name}" for name in self._changing)
         with self._transaction() as database:
+            self._insert(database, new)
             database.executemany(f"UPDATE trials SET {values} WHERE key = :key", rows)
 
     def reset(self, keys: Iterable[str]) -> None:
@@ -100,6 +98,12 @@ class Store:
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+
+    def _insert(self, database: sqlite3.Connection, trials: Iterable[tuple[TrialConfig, int]]) -> None:
+        names = ("key", *self._asked, "parameters")
+        insert = f"INSERT OR IGNORE INTO trials ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
+        rows = [{"key": trial.key, **asdict(trial), "parameters": parameters} for trial, parameters in trials]
+        database.executemany(insert, rows)
 
     def _columns(self) -> list[str]:
         return [

@@ -91,14 +91,15 @@ class Study:
         return int(self.facts["samples"])
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one dict per trial, in the order of the study's grid: the seed changes fastest.
+        """Return one dict per trial, in the order of the study's grid: the seed changes fastest, or n in a search.
 
         Its items are the columns of the table `trials` (:mod:`capacity.experiments.store`) but for the provenance.
         A measured quantity is a float, NaN where it is not known; a step that is not known, and the outcome until the
         trial is done, are None.
         """
-        rows = store.read_rows(self.path)
-        columns = store.changing(TRIALS_OF[self.config.kind])
+        trial = TRIALS_OF[self.config.kind]
+        rows = sorted(store.read_rows(self.path), key=lambda row: [row[name] for name in trial.order])
+        columns = store.changing(trial)
         measured = [name for name, kind in columns.items() if kind == "REAL"]
         for row in rows:
             del row["provenance"]

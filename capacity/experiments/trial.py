@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.data import Dataset
 from capacity.experiments.outcomes import Outcome
 from capacity.models import MLP
 from capacity.training import SGD, Adam, AdamW, Trainer
@@ -40,6 +41,8 @@ class TrialConfig(ABC):
     """What is measured, as columns of the study's table with their SQL types."""
     free: ClassVar[tuple[str, ...]] = ("lr", "seed")
     """Fields in which trials that are trained together may differ."""
+    order: ClassVar[tuple[str, ...]] = ()
+    """Fields by which the rows of a study are sorted; none leaves them in the order of its grid."""
 
     data_digest: str
     width: int
@@ -74,6 +77,14 @@ class TrialConfig(ABC):
     def path_every(self) -> int:
         """Every how many steps the path through weight space is recorded; 0: it is not."""
         return 0
+
+    def data(self, dataset: Dataset) -> Dataset:
+        """Return what it is trained on, made from the study's data set."""
+        return dataset
+
+    def keeps_file(self, outcome: Outcome) -> bool:
+        """Whether its file is wanted when it has ended so, and not only its row in the study's table."""
+        return True
 
     def model(self) -> MLP:
         """Return the network to train."""
