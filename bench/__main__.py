@@ -1,11 +1,11 @@
-"""`python -m bench [cpu | gpu | micro | bf16 | trajectory | instructions | readme] [options]`; without a name: cpu."""
+"""`python -m bench [NAME] [options]`, NAME one of COMMANDS below; without a name: cpu."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-COMMANDS = ("cpu", "gpu", "micro", "bf16", "trajectory", "instructions", "readme")
+COMMANDS = ("cpu", "gpu", "micro", "bf16", "trajectory", "emc", "instructions", "readme")
 
 
 def main(arguments: list[str]) -> int:
