@@ -21,6 +21,7 @@ from capacity.analysis.convergence_tables import (
 )
 from capacity.analysis.curve import CapacityCurve, CurvePoint, capacity_curves, select_lr
 from capacity.analysis.data_law import DataLaw, fit_data_law
+from capacity.analysis.emc import EmcLine, EmcPoint, emc_line, emc_point, scan_steps
 from capacity.analysis.exponent import Exponent, fit_exponent
 from capacity.analysis.halting import Halting, Patience, halting_time
 from capacity.analysis.halting_conclusion import halting_conclusion
@@ -41,6 +42,8 @@ __all__ = [
     "CurvePoint",
     "DataLaw",
     "DataLawRow",
+    "EmcLine",
+    "EmcPoint",
     "Exponent",
     "ExponentRow",
     "Halting",
@@ -69,6 +72,8 @@ __all__ = [
     "comparison_table",
     "conclusion",
     "data_law_table",
+    "emc_line",
+    "emc_point",
     "exponent_table",
     "fit_data_law",
     "fit_exponent",
@@ -85,6 +90,7 @@ __all__ = [
     "return_on_investment",
     "roi_table",
     "scaling_table",
+    "scan_steps",
     "select_lr",
     "spread_table",
 ]

@@ -23,6 +23,7 @@ from capacity.errors import CapacityError, did_you_mean
 COMMANDS = {
     "sweep": "Train networks of many widths: does added width still buy training error?",
     "converge": "Train networks of many sizes until they converge: how many steps does each size take?",
+    "emc": "Find the largest sample that a network really fits: its effective model complexity.",
     "status": "Say how far a study is.",
     "resume": "Go on with a study that was stopped.",
     "report": "Draw the figures of a study and say what they mean.",

@@ -7,6 +7,7 @@ settings neither change nor matter.
 from __future__ import annotations
 
 from capacity.plots.curve import capacity_figure
+from capacity.plots.emc import emc_figure
 from capacity.plots.exponents import exponent_figure
 from capacity.plots.halting import halting_figure
 from capacity.plots.learning import learning_figure
@@ -19,6 +20,7 @@ __all__ = [
     "QUANTITIES",
     "Setting",
     "capacity_figure",
+    "emc_figure",
     "exponent_figure",
     "halting_figure",
     "learning_figure",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from capacity.reporting.base import Report
 
 if TYPE_CHECKING:
-    from capacity.experiments import ConvergeConfig, Study, SweepConfig
+    from capacity.experiments import ConvergeConfig, EmcConfig, Study, SweepConfig
 
 __all__ = ["FIGURES", "Report", "report"]
 
@@ -31,7 +31,7 @@ def report(study: Study | str | Path, out: str | Path | None = None) -> Report:
     Returns
     -------
     Report
-        A :class:`SweepReport` or a :class:`ConvergeReport`, as the study is.
+        A :class:`SweepReport`, a :class:`ConvergeReport` or an :class:`EmcReport`, as the study is.
 
     Raises
     ------
@@ -40,6 +40,7 @@ def report(study: Study | str | Path, out: str | Path | None = None) -> Report:
     """
     from capacity.experiments import open_study
     from capacity.reporting.converge import report_converge
+    from capacity.reporting.emc import report_emc
     from capacity.reporting.sweep import report_sweep
 
     if isinstance(study, str | Path):
@@ -47,4 +48,6 @@ def report(study: Study | str | Path, out: str | Path | None = None) -> Report:
     folder = Path(out) if out is not None else study.path / FIGURES
     if study.config.kind == "converge":
         return report_converge(study, cast("ConvergeConfig", study.config), folder)
+    if study.config.kind == "emc":
+        return report_emc(study, cast("EmcConfig", study.config), folder)
     return report_sweep(study, cast("SweepConfig", study.config), folder)

@@ -1,0 +1,116 @@
+"""Effective model complexity against model size (Shwartz-Ziv et al. 2024, figures 1 to 5, as far as MLPs go)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from capacity.analysis.emc import EmcLine, EmcPoint
+from capacity.plots.axes import decade_ticks
+from capacity.plots.halting import short
+from capacity.plots.style import GREY, depth_colors, look, titled_figure
+
+_DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "alpha": 0.5, "markeredgewidth": 0}
+_UP: dict[str, Any] = {"linestyle": "none", "marker": r"$\uparrow$", "markersize": 7}
+_DOWN: dict[str, Any] = {"linestyle": "none", "marker": r"$\downarrow$", "markersize": 7}
+
+
+def emc_figure(lines: Sequence[EmcLine], headline: str, captions: tuple[str, str]) -> Figure:
+    """Draw EMC against parameters on logarithmic axes, a colour a line, with the diagonal where it equals them.
+
+    Dots are seeds; the line joins the geometric means over seeds, with bars of one standard error. An upward arrow is a
+    seed whose EMC is at least that: the examples ran out. A downward arrow is one that did not fit the smallest sample;
+    where there is one, the network has no geometric mean.
+
+    Parameters
+    ----------
+    lines : sequence of EmcLine
+        At least one, each with at least one point.
+    headline : str
+        Title.
+    captions : tuple of two str
+        How the numbers were made, for below the title.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    with look():
+        figure = titled_figure(headline, captions, (7, 4.9 + 0.16 * len(lines)))
+        ax = figure.add_subplot()
+        colors = depth_colors(range(len(lines)))
+        for place, line in enumerate(lines):
+            _line(ax, line, colors[place], place)
+        _axes(ax, lines)
+        handles = [
+            Line2D([], [], color=colors[i], linewidth=1.6, label=f"{line.name}: {line.reason}")
+            for i, line in enumerate(lines)
+        ]
+        figure.legend(handles=handles + _signs(lines), loc="outside lower left", ncols=1)
+    return figure
+
+
+def _line(ax: Axes, line: EmcLine, color: Any, place: int) -> None:
+    for name, wanted, look_of in (("seeds", _known, _DOT), ("at_least", _bounds, _UP), ("below", _unfitted, _DOWN)):
+        marks = [(point.parameters, y) for point in line.points for y in wanted(point)]
+        if marks:
+            ax.plot(*zip(*marks, strict=True), color=color, gid=f"{name}-{place}", **look_of)
+    whole = [
+        (p.parameters, p.mean.log_value, p.mean.log_error or 0.0) for p in line.points if p.mean.log_value is not None
+    ]
+    if whole:
+        sizes, logs, errors = (np.array(column) for column in zip(*whole, strict=True))
+        bars = [np.exp(logs) - np.exp(logs - errors), np.exp(logs + errors) - np.exp(logs)]
+        ax.errorbar(
+            sizes, np.exp(logs), yerr=bars, color=color, linewidth=1.6, capsize=2, gid=f"mean-{place}", zorder=3
+        )
+
+
+def _known(point: EmcPoint) -> list[int]:
+    return [seed.emc for seed in point.seeds if seed.emc and not seed.at_least]
+
+
+def _bounds(point: EmcPoint) -> list[int]:
+    """Return the EMC of the seeds that fitted all there was."""
+    return [seed.emc for seed in point.seeds if seed.emc and seed.at_least]
+
+
+def _unfitted(point: EmcPoint) -> list[int]:
+    """Return for the seeds that did not fit the smallest sample how large that is."""
+    return [seed.smallest_failed for seed in point.seeds if not seed.emc and seed.smallest_failed is not None]
+
+
+def _axes(ax: Axes, lines: Sequence[EmcLine]) -> None:
+    sizes = np.array([point.parameters for line in lines for point in line.points], float)
+    marks = (kind(point) for kind in (_known, _bounds, _unfitted) for line in lines for point in line.points)
+    values = np.concatenate([np.array(found, float) for found in marks])
+    pad = max((sizes.max() / sizes.min()) ** 0.04, 1.1)
+    low, high = values.min() / 1.4, values.max() * 1.4
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(sizes.min() / pad, sizes.max() * pad)
+    ax.set_ylim(low, high)
+    ends = np.array([min(sizes.min(), low) / pad, max(sizes.max(), high) * pad])
+    ax.plot(ends, ends, color=GREY, linestyle=(0, (1, 2)), linewidth=1, gid="diagonal", zorder=1)
+    decade_ticks(ax, low, low, high)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if sizes.max() < 300 * sizes.min() else (1,)))
+    ax.xaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda size, _: short(size)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("Parameters")
+    ax.set_ylabel("Effective model complexity (examples)")
+
+
+def _signs(lines: Sequence[EmcLine]) -> list[Any]:
+    entries = [Line2D([], [], color=GREY, linestyle=(0, (1, 2)), label="as many examples as parameters")]
+    if any(_bounds(point) for line in lines for point in line.points):
+        entries.append(Line2D([], [], color=GREY, label="at least: the examples ran out", **_UP))
+    if any(_unfitted(point) for line in lines for point in line.points):
+        entries.append(Line2D([], [], color=GREY, label="less: the smallest sample was not fitted", **_DOWN))
+    return entries

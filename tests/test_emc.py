@@ -1,0 +1,231 @@
+"""Studies of effective model complexity: the searches' answers, what is kept, resuming, and known capacities."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import capacity
+from capacity.analysis.certificate import Certificate
+from capacity.data import find_contradictions, save_dataset
+from capacity.engine import random
+from capacity.errors import InputError
+from capacity.experiments import EmcConfig, Interrupted, Snapshot, Study, progress, run_study
+from capacity.experiments.emc_certificates import read_certificate
+from capacity.experiments.emc_plan import CARRIED, EmcPlan
+from capacity.experiments.emc_trial import EmcTrial
+from capacity.experiments.roster import finished_rows, replay
+from tests.study_cases import WALL_CLOCK, tiny_data
+
+SETTINGS: dict[str, Any] = {
+    "widths": 2, "labels": "random", "classes": 2, "lrs": 0.5, "seeds": 2, "first": 4, "increment": 2, "steps": 400,
+    "batch": 8, "threads": 1,
+}  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tiny_data(tmp_path)
+
+
+def emc(data: Path, out: Path, **settings: Any) -> Study:
+    return run_study(EmcConfig(data=str(data), out=str(out), **(SETTINGS | settings)))
+
+
+def plan_of(study: Study) -> EmcPlan:
+    assert isinstance(study.config, EmcConfig)
+    plan = EmcPlan(study.config, study.facts["data_digest"])
+    rows = finished_rows(study.path)
+    replay(plan, lambda trial: rows.get(trial.key))
+    return plan
+
+
+def answers(study: Study) -> dict[tuple[int, int], bool]:
+    (search,) = plan_of(study).searches.values()
+    return search.answers()
+
+
+def by_hand(data: Path, n: int, seed: int, *, every: int, steps: int, lr: float) -> int | None:
+    """Train one network on n random rows with random labels; return the step at which it had fitted."""
+    derived = capacity.data.derive_dataset(capacity.open_dataset(data), labels="random", classes=2)
+    trainer = capacity.Trainer(
+        capacity.MLP((2,), "relu", output_init="glorot_uniform"), derived, batch=8, lrs=[lr], seeds=[seed], samples=[n]
+    )
+    while trainer.evaluate("train").top1[0] > 0:
+        if trainer.step >= steps:
+            return None
+        trainer.advance(every)
+    return trainer.step
+
+
+def test_a_scan_has_the_trainings_and_the_answers_of_a_loop_by_hand(tmp_path: Path, data: Path) -> None:
+    study = emc(data, tmp_path / "study", search="scan", early=False)
+    expected = {}
+    for seed in (0, 1):
+        for n in range(4, 61, 2):
+            expected[n, seed] = by_hand(data, n, seed, every=20, steps=400, lr=0.5)
+            if expected[n, seed] is None:
+                break
+    assert answers(study) == {pair: step is not None for pair, step in expected.items()}
+    assert {(row["samples"], row["seed"]): row["step"] for row in study.rows() if row["outcome"] == "fitted"} == {
+        pair: step for pair, step in expected.items() if step is not None
+    }
+
+
+def test_a_bracket_finds_the_threshold_of_a_scan_where_outcomes_are_monotone(tmp_path: Path, data: Path) -> None:
+    found, scanned = (
+        answers(emc(data, tmp_path / search, search=search, early=False, n_max=20, retests=9))
+        for search in ("bracket", "scan")
+    )
+    for (n, seed), fitted in scanned.items():
+        assert found.get((n, seed), fitted) == fitted
+
+
+def test_what_fitted_leaves_a_row_and_what_did_not_leaves_its_parameters(tmp_path: Path, data: Path) -> None:
+    study = emc(data, tmp_path / "study")
+    files = {path.stem for path in (study.path / "trials").glob("*.h5")}
+    outcomes = {row["key"]: row["outcome"] for row in study.rows()}
+    assert {key for key, outcome in outcomes.items() if outcome != "fitted"} == files
+    assert "fitted" in outcomes.values()
+    row = next(row for row in study.rows() if row["outcome"] == "fitted")
+    assert (row["train_top1"], row["fewest_wrong"], row["hopeless_step"]) == (0.0, 0, None)
+    assert emc(data, study.path).rows() == study.rows()
+
+
+def test_every_failure_that_counts_has_had_its_whole_budget_and_has_a_certificate(tmp_path: Path, data: Path) -> None:
+    study = emc(data, tmp_path / "study", steps=2000)
+    outcomes = {row["key"]: row["outcome"] for row in study.rows()}
+    assert "stalled" in outcomes.values()
+    (search,) = plan_of(study).searches.values()
+    failures = search.failures()
+    assert {trial.seed for trial in failures} == {0, 1}
+    for trial in failures:
+        assert outcomes[trial.key] == "step_limit"
+        found = read_certificate(study.path, trial.key)
+        assert isinstance(found, Certificate)
+        assert found.code in ("not_fitted_at_minimum", "not_fitted_at_saddle", "out_of_budget")
+        row = next(row for row in study.rows() if row["key"] == trial.key)
+        assert found.loss == pytest.approx(row["train_loss"], rel=1e-4)
+        assert found.smallest < found.largest
+    assert {path.stem for path in (study.path / "certificates").iterdir()} == {trial.key for trial in failures}
+
+
+def test_of_several_rates_the_fastest_is_used_for_an_octave(tmp_path: Path, data: Path) -> None:
+    study = emc(data, tmp_path / "study", lrs=(0.5, 0.001), seeds=3)
+    octaves: dict[int, list[dict[str, Any]]] = {}
+    for row in study.rows():
+        octaves.setdefault(int(math.log2(row["samples"])), []).append(row)
+    for rows in octaves.values():
+        slow = [row for row in rows if row["lr"] == 0.001]
+        pilots = [row for row in rows if (row["samples"], row["seed"]) == (slow[0]["samples"], slow[0]["seed"])]
+        best = min(pilots, key=lambda row: (row["outcome"] != "fitted", row["step"], row["train_loss"]))
+        assert {row["lr"] for row in rows if row not in pilots} <= {best["lr"]}
+
+
+def test_about_a_tenth_is_carried_to_the_limit_whatever_its_curve_says(data: Path) -> None:
+    config = EmcConfig(data=str(data), **(SETTINGS | {"seeds": 400})).fitted_to(capacity.open_dataset(data))
+    carried = [trial for trial in EmcPlan(config, "digest").first if isinstance(trial, EmcTrial) and trial.full]
+    assert len(carried) == pytest.approx(400 / CARRIED, abs=4 * math.sqrt(400 / CARRIED))
+
+
+def test_gradient_descent_takes_the_whole_sample_at_each_step(tmp_path: Path, data: Path) -> None:
+    study = emc(data, tmp_path / "study", optimizers="gd")
+    assert all(row["batch"] >= row["samples"] for row in study.rows())
+    assert {row["outcome"] for row in study.rows()} >= {"fitted"}
+
+
+def test_an_interrupted_search_goes_on_to_the_same_trainings(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    unbroken = emc(data, tmp_path / "unbroken", widths=(2, 3))
+    config = EmcConfig(data=str(data), out=str(tmp_path / "study"), **(SETTINGS | {"widths": (2, 3)}))
+    for tells in (3, 9, 30):
+        left = [tells]
+
+        def interrupt(snapshot: Snapshot, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+
+        with pytest.raises(Interrupted):
+            run_study(config, progress=interrupt)
+    study = capacity.resume(tmp_path / "study", workers=2)
+    assert _timeless(study) == _timeless(unbroken)
+    for path in (unbroken.path / "certificates").iterdir():
+        assert path.read_bytes() == (study.path / "certificates" / path.name).read_bytes()
+
+
+def _timeless(study: Study) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name not in WALL_CLOCK} for row in study.rows()]
+
+
+def test_contradicting_duplicates_bound_it_by_the_largest_consistent_prefix(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 6)).astype(np.float32)
+    features[30:] = features[:10]
+    labels = np.arange(40) % 2
+    labels[30:] = 1 - labels[:10]
+    path = tmp_path / "contradicting.h5"
+    save_dataset(path, features, labels, name="contradicting", classes=2)
+    study = emc(path, tmp_path / "study", widths=64, labels="semantic", classes=None, first=2, increment=1, steps=3000)
+    found = find_contradictions(features, labels.astype(np.int32))
+    for seed in (0, 1):
+        order = random.permutation(seed, random.PURPOSE_SUBSET, 0, 40, np.arange(40))
+        largest = max(n for (n, of), fitted in answers(study).items() if of == seed and fitted)
+        assert largest == found.consistent_prefix(order)
+
+
+def test_labels_that_are_nearly_constant_are_fitted_to_the_last_example(tmp_path: Path) -> None:
+    path = tmp_path / "constant.h5"
+    features = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    save_dataset(path, features, features[:, 0] > features[:, 0].min(), name="all but one", classes=2)
+    study = emc(path, tmp_path / "study", labels="semantic", classes=None, steps=5000)
+    assert answers(study)[50, 0]
+    assert answers(study)[50, 1]
+    assert not list((study.path / "trials").glob("*.h5"))
+
+
+def test_a_linear_classifier_fits_as_often_as_cover_says(tmp_path: Path) -> None:
+    # Cover 1965: of the 2^n labellings of n points in general position, 2 sum_{k <= D} C(n - 1, k) can be had from a
+    # hyperplane with a threshold.
+    D, seeds = 5, 60
+    path = tmp_path / "normal.h5"
+    rng = np.random.default_rng(0)
+    save_dataset(path, rng.normal(size=(1000, D)).astype(np.float32), np.arange(1000) % 2, name="normal", classes=2)
+    derived = capacity.data.derive_dataset(capacity.open_dataset(path), labels="random-inputs", classes=2)
+    for n in (6, 9, 12, 15, 20):
+        trainer = capacity.Trainer(
+            capacity.MLP(()), derived, batch=n, lrs=[0.05] * seeds, seeds=range(seeds), samples=[n] * seeds,
+            optimizer=capacity.Adam(),
+        )  # fmt: skip
+        trainer.advance(20_000)
+        fitted = int((trainer.evaluate("train").top1 == 0).sum())
+        share = 2 * sum(math.comb(n - 1, k) for k in range(D + 1)) / 2**n if n > D else 1.0
+        assert abs(fitted - seeds * share) <= 4 * math.sqrt(seeds * share * (1 - share)) + 1e-9, n
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"accuracy": 0}, "accuracy must be a number above 0 and at most 1, got 0."),
+        ({"accuracy": 1.1}, "accuracy must be a number above 0 and at most 1, got 1.1."),
+        ({"n_max": 2}, "first must be at most the largest sample, 2, got 4."),
+        ({"n_max": 61}, "n_max must be at most the 60 training examples there are, got 61."),
+        ({"labels": "semantic", "classes": 9}, "classes is 9"),
+        ({"labels": "rndom"}, "labels must be among semantic, random, random-inputs, got 'rndom'."),
+        ({"classes": 61}, "61 classes"),
+        ({"resolution": 1.0}, "resolution must be a number above 0 and below 1, got 1.0."),
+        ({"momentum": 0.5}, "momentum is used by optimizer 'momentum' only"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, data: Path, settings: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        emc(data, tmp_path / "study", **settings)
+    assert not (tmp_path / "study").exists()
