@@ -99,6 +99,7 @@ def test_posterior_is_that_of_plain_integration(count: int, scale: float) -> Non
     expected = quantiles(centre, p.sum(axis=1), AT)
     width = expected[-1] - expected[0]
     np.testing.assert_allclose(quantiles(found.centres, found.centre_weights, AT), expected, atol=0.01 * width)
+    assert found.share == pytest.approx(1 / 3, abs=0.002)  # its prior mean
     np.testing.assert_allclose(
         quantiles(found.levels, found.level_weights, AT), quantiles(level, p.sum(axis=0), AT), atol=0.05
     )
