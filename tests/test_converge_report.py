@@ -223,7 +223,7 @@ def test_paths_are_drawn_up_to_the_minimum_of_the_runs_that_converged(study: Stu
                 expected.append((str(row["width"]), str(path[column][place, g])))
             found = [(r["width"], r["value"]) for r in read(tmp_path / f"{quantity}.csv") if r["group"] == group]
             assert found == expected
-    softmax = {row["group"]: row for row in made.exponents}["softmax"]
+    softmax = {(row["quantity"], row["group"]): row for row in made.exponents}["step_size", "softmax"]
     values = [(int(r["width"]), float(r["value"])) for r in read(tmp_path / "step_size.csv") if r["group"] == "softmax"]
     slope = np.polyfit(*np.log(np.array(values)).T, 1)[0]
     assert (softmax["exponent"], softmax["claim"]) == (pytest.approx(slope), 0.5)

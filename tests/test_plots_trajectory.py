@@ -162,13 +162,13 @@ def test_table_of_spreads() -> None:
 def test_tables_of_exponents_and_comparisons() -> None:
     one = spread("hidden")
     exponent = fit_exponent(one.widths, one.values, one.seeds, claim=0.21)
-    (row,) = exponent_table([("hidden", exponent)])
+    (row,) = exponent_table([("step_size", "hidden", exponent)])
     assert set(row) == set(ExponentRow.__annotations__)
     assert exponent.interval is not None
     assert (row["group"], row["exponent"], row["claim"], row["runs"]) == ("hidden", exponent.exponent, 0.21, 24)
     assert (row["low"], row["high"], row["verdict"]) == (exponent.interval.low, exponent.interval.high, "outside")
     single = fit_exponent([1, 2], [1, 2], [0, 0])
-    assert exponent_table([("all", single)])[0]["low"] is None
+    assert exponent_table([("step_size", "all", single)])[0]["low"] is None
     comparison = compare_laws(one.widths, one.values, one.seeds)
     (line,) = comparison_table([("hidden", comparison)])
     assert set(line) == set(ComparisonRow.__annotations__)

@@ -90,8 +90,9 @@ class SpreadRow(TypedDict):
 
 
 class ExponentRow(TypedDict):
-    """The exponent of one group of layers, see `Exponent`."""
+    """The power of width that a quantity of one group of layers goes with, see `Exponent`."""
 
+    quantity: str
     group: str
     exponent: float
     low: float | None
@@ -212,13 +213,14 @@ def spread_table(spreads: Iterable[Spread]) -> list[SpreadRow]:
     ]
 
 
-def exponent_table(exponents: Sequence[tuple[str, Exponent]]) -> list[ExponentRow]:
-    """Return one row for every (group, exponent)."""
-    return [_exponent_row(group, exponent, exponent.interval) for group, exponent in exponents]
+def exponent_table(exponents: Sequence[tuple[str, str, Exponent]]) -> list[ExponentRow]:
+    """Return one row for every (quantity, group, exponent)."""
+    return [_exponent_row(quantity, group, found, found.interval) for quantity, group, found in exponents]
 
 
-def _exponent_row(group: str, exponent: Exponent, interval: Interval | None) -> ExponentRow:
+def _exponent_row(quantity: str, group: str, exponent: Exponent, interval: Interval | None) -> ExponentRow:
     return ExponentRow(
+        quantity=quantity,
         group=group,
         exponent=exponent.exponent,
         low=interval.low if interval else None,

@@ -38,7 +38,7 @@ def show_table(report: ConvergeReport, samples: int) -> None:
     click.echo("steps = a M^-k + b, M the parameters; intervals are of 95% over the seeds")
     reasons = [(row["line"], row["reason"]) for row in report.fits]
     reasons += [(row["line"], row["reason"]) for row in report.data_laws]
-    reasons += [(f"step size, {row['group']}", row["reason"]) for row in report.exponents]
+    reasons += [(f"{row['quantity'].replace('_', ' ')}, {row['group']}", row["reason"]) for row in report.exponents]
     reasons += [(f"distance, {row['group']}", row["reason"]) for row in report.distance_laws]
     for line, reason in reasons:
         click.echo(f"{line}: {reason}")

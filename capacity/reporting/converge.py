@@ -38,7 +38,8 @@ class ConvergeReport(Report):
     data_laws : list of DataLawRow
         Steps against model and data size together: a row for every rule and depth with several parts of the data.
     exponents : list of ExponentRow
-        The power of width that the step size goes with, a row a group of layers; empty without trajectories, as is
+        The power of width that distance, path length and step size go with, a row a group of layers; empty without
+        trajectories, as is `distance_laws`.
     distance_laws : list of ComparisonRow
         Logarithm against power of width for the distance from the start.
     """

@@ -26,8 +26,10 @@ QUANTITIES = {
     "angle_end": ("mean_angle", "Angle of the gradient and the way to the end against width"),
 }
 """What is drawn: its name in `capacity.plots`, its column in a trial's file, and a headline."""
-CLAIMS = {"softmax": 0.5, "hidden": 0.21}
-"""The exponents of width that the step size is claimed to go with (Ardalani et al. 2019, section 4.3)."""
+CLAIMS = {("step_size", "softmax"): 0.5, ("step_size", "hidden"): 0.21}
+"""The exponents of width that a quantity is claimed to go with (Ardalani et al. 2019, section 4.3)."""
+POWERS = ("direct_distance", "path_length", "step_size")
+"""The quantities that are fitted by a power of width."""
 
 
 @dataclass
@@ -57,16 +59,16 @@ def report_paths(study: Study, line: Line, captions: tuple[str, str]) -> Paths:
         found.figures[quantity] = plots.trajectory_figure(quantity, drawn, title, captions)
         found.tables[f"{quantity}.csv"] = csv_bytes(analysis.SpreadRow, analysis.spread_table(drawn))
     exponents = {
-        spread.group: exponent
-        for spread in spreads.get("step_size", [])
-        if (exponent := _fit(analysis.fit_exponent, spread, claim=CLAIMS.get(spread.group))) is not None
+        (quantity, spread.group): exponent
+        for quantity in POWERS
+        for spread in spreads.get(quantity, [])
+        if (exponent := _fit(analysis.fit_exponent, spread, claim=CLAIMS.get((quantity, spread.group)))) is not None
     }
     if exponents:
         title = f"Step size as a power of width on {study.data_name}"
-        found.figures["exponents"] = plots.exponent_figure(
-            "step_size", spreads["step_size"], exponents, title, captions
-        )
-        found.exponents = analysis.exponent_table(list(exponents.items()))
+        of_steps = {group: exponent for (quantity, group), exponent in exponents.items() if quantity == "step_size"}
+        found.figures["exponents"] = plots.exponent_figure("step_size", spreads["step_size"], of_steps, title, captions)
+        found.exponents = analysis.exponent_table([(*which, exponent) for which, exponent in exponents.items()])
         found.tables["exponents.csv"] = csv_bytes(analysis.ExponentRow, found.exponents)
     laws = [(spread.group, _fit(analysis.compare_laws, spread)) for spread in spreads.get("direct_distance", [])]
     found.distance_laws = analysis.comparison_table([(group, law) for group, law in laws if law is not None])
