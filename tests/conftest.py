@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 
 from tests.executors import Target
@@ -13,3 +16,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     target = callspec.params.get("target") if callspec else None
     if isinstance(target, Target) and target.device == "cuda":
         item.add_marker("gpu")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupts() -> Iterator[None]:
+    """Let Ctrl-C be heard here and in children: what a shell starts in the background ignores it, and they inherit it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
