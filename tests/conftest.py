@@ -20,7 +20,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def interrupts() -> Iterator[None]:
-    """Let Ctrl-C be heard here and in children: a shell's background jobs ignore it, and their children inherit that."""
+    """Let Ctrl-C be heard here and in children: a background job of a shell ignores it, as do its children."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
