@@ -164,7 +164,7 @@ def kill_and_resume(kind: str, study: Path, workers: int, seed: int) -> int:
     while True:
         process = start(kind, study, workers)
         try:
-            output, _ = process.communicate(timeout=moments.uniform(0.0, 0.2 * 1.3**kills))
+            output, _ = process.communicate(timeout=moments.uniform(0.0, 0.2 * 1.6**kills))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)  # the parent only: its workers must see to themselves
             process.communicate()
