@@ -47,7 +47,8 @@ class Dataset:
     train : Split
     test : Split or None
     digest : str
-        SHA-256 (hex) of the content: shapes, dtype, classes, scale, features and labels of both splits.
+        SHA-256 (hex) of the content: shapes, dtype, classes, scale, features and labels of both splits. For a derived
+        data set, of how it was derived from which digest, see :func:`derive_dataset`.
     provenance : dict
         Source files, importer and its options, standardisation constants, licence, version that wrote it.
     path : Path or None
