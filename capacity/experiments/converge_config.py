@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -28,15 +28,8 @@ EPOCHS = 200
 
 _FRACTION = checks.real("a number above 0 and at most 1", lambda x: 0 < x <= 1)
 _FRACTIONS = checks.several(_FRACTION, "one or more numbers above 0 and at most 1")
-_NAMES = get_args(OptimizerName)
-_SOME_NAMES = checks.several(checks.choice(_NAMES), f"among {', '.join(_NAMES)}")
 
 _FROM_0 = "a whole number of at least 0"
-
-
-def _optimizers(value: Any) -> tuple[str, ...]:
-    """Return names of optimizers in the order in which they are listed: figures start from the plainest."""
-    return tuple(sorted(_SOME_NAMES(value), key=_NAMES.index))
 
 
 class ConvergeConfig(StudyConfig):
@@ -57,7 +50,7 @@ class ConvergeConfig(StudyConfig):
         description="learning rates, for each optimizer; when not given 0.1 for sgd, 0.01 for momentum and 0.001 for "
         "adam and adamw",
     )
-    optimizers: Annotated[tuple[OptimizerName, ...], BeforeValidator(_optimizers)] = Field(
+    optimizers: Annotated[tuple[OptimizerName, ...], settings.some_of(OptimizerName)] = Field(
         ("sgd",), description="optimizers: sgd, momentum, adam, adamw"
     )
     batch: settings.Batch = 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -39,13 +39,6 @@ _DEPTHS = checks.several(
 _CLASSES = checks.whole("a whole number of at least 2", least=2)
 
 
-def _names(literal: Any) -> BeforeValidator:
-    """Return the check for one or more of a literal's names, in the order in which it lists them."""
-    names = get_args(literal)
-    some = checks.several(checks.choice(names), f"among {', '.join(names)}")
-    return BeforeValidator(lambda value: tuple(sorted(some(value), key=names.index)))
-
-
 class EmcConfig(StudyConfig):
     """Everything that can be asked of :func:`capacity.emc`; see :class:`StudyConfig`."""
 
@@ -56,10 +49,10 @@ class EmcConfig(StudyConfig):
     depths: Annotated[tuple[int, ...], BeforeValidator(_DEPTHS)] = Field(
         (1,), description="numbers of hidden layers; 0 is softmax regression, which has no width"
     )
-    activations: Annotated[tuple[settings.ActivationName, ...], _names(settings.ActivationName)] = Field(
+    activations: Annotated[tuple[settings.ActivationName, ...], settings.some_of(settings.ActivationName)] = Field(
         ("relu",), description="activations of the hidden layers, one network each"
     )
-    labels: Annotated[tuple[LabelsName, ...], _names(LabelsName)] = Field(
+    labels: Annotated[tuple[LabelsName, ...], settings.some_of(LabelsName)] = Field(
         ("semantic", "random"),
         description="semantic: the data's own labels; random: drawn labels; random-inputs: drawn features and labels",
     )
@@ -70,7 +63,7 @@ class EmcConfig(StudyConfig):
     selection: Annotated[SelectionName, settings.one_of(SelectionName)] = Field(
         "merge", description="how semantic labels come down to fewer classes: merge classes, or select the commonest"
     )
-    optimizers: Annotated[tuple[OptimizerName, ...], _names(OptimizerName)] = Field(
+    optimizers: Annotated[tuple[OptimizerName, ...], settings.some_of(OptimizerName)] = Field(
         ("sgd",), description="optimizers: sgd, gd (full batch), momentum, adam, adamw"
     )
     lrs: settings.MaybeRates = Field(

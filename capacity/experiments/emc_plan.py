@@ -78,7 +78,7 @@ class CellSearch:
 
     def wanted(self) -> list[EmcTrial]:
         """Return the trainings of the next round; none when the search has come to its end."""
-        pairs = self.search().wanted(len(range(self._config.seeds)))
+        pairs = self.search().wanted(self._config.seeds)
         trials = list(self._round(pairs)) if pairs else self._verifications()
         new = [trial for trial in trials if trial not in self._asked]
         self._asked += new

@@ -21,6 +21,13 @@ def one_of(literal: Any) -> BeforeValidator:
     return BeforeValidator(checks.choice(get_args(literal)))
 
 
+def some_of(literal: Any) -> BeforeValidator:
+    """Return the check for one or more of a literal's names, sorted as it lists them: the plainest first."""
+    names = get_args(literal)
+    several = checks.several(checks.choice(names), f"among {', '.join(names)}")
+    return BeforeValidator(lambda value: tuple(sorted(several(value), key=names.index)))
+
+
 Count = Annotated[int, BeforeValidator(COUNT)]
 MaybeCount = Annotated[int | None, BeforeValidator(checks.optional(COUNT))]
 _Counts = Annotated[tuple[int, ...], BeforeValidator(checks.several(COUNT, "one or more whole numbers of at least 1"))]
