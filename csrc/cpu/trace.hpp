@@ -61,12 +61,16 @@ CAP_INLINE void add_lanes(TraceLanes& t, const T* before, const T* after, const 
   }
 }
 
-// Adds n parameters, n a multiple of the lanes unless they are the block's last.
+// Adds n parameters, n a multiple of the lanes unless they are the block's last. Meanwhile the next chunk is fetched: a
+// processor looks ahead by less than a chunk, so that memory would wait for the sums, and then the sums for memory.
 template <class T>
 CAP_INLINE void add_chunk(TraceLanes& t, const T* before, const T* after, const T* gradient, const T* anchor,
                           int64_t n) {
   int64_t i = 0;
-  for (; i + kTraceLanes <= n; i += kTraceLanes) add_lanes(t, before + i, after + i, gradient + i, anchor + i);
+  for (; i + kTraceLanes <= n; i += kTraceLanes) {
+    for (const T* next : {after, gradient, anchor}) __builtin_prefetch(next + i + kTraceChunk);
+    add_lanes(t, before + i, after + i, gradient + i, anchor + i);
+  }
   if (i == n) return;
   T rest[4][kTraceLanes] = {};  // zeros add nothing
   const T* const from[4] = {before, after, gradient, anchor};
