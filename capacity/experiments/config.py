@@ -61,6 +61,11 @@ class StudyConfig(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise InputError(self._sentence(error)) from None
+        if "momentum" not in self.optimizer_names and self.momentum != type(self).model_fields["momentum"].default:
+            raise InputError(
+                f"momentum is used by optimizer 'momentum' only, got momentum={self.momentum} with optimizers "
+                f"{', '.join(self.optimizer_names)}; leave momentum out or ask for optimizer 'momentum'."
+            )
 
     @property
     @abstractmethod

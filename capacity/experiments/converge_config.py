@@ -101,11 +101,6 @@ class ConvergeConfig(StudyConfig):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        if "momentum" not in self.optimizers and self.momentum != type(self).model_fields["momentum"].default:
-            raise InputError(
-                f"momentum is used by optimizer 'momentum' only, got momentum={self.momentum} with optimizers "
-                f"{', '.join(self.optimizers)}; leave momentum out or add 'momentum' to the optimizers."
-            )
         if self.epochs is not None and self.steps is not None:
             raise InputError(
                 f"the step limit is given by epochs or by steps, got epochs={self.epochs} and steps={self.steps}; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -103,13 +103,9 @@ class EmcConfig(StudyConfig):
     replicas: settings.Replicas = None
     out: settings.Folder = Field(None, description="study folder; studies/emc-DATA-HASH when not given")
 
-    def __init__(self, **values: Any) -> None:
-        super().__init__(**values)
-        if "momentum" not in self.optimizers and self.momentum != type(self).model_fields["momentum"].default:
-            raise InputError(
-                f"momentum is used by optimizer 'momentum' only, got momentum={self.momentum} with optimizers "
-                f"{', '.join(self.optimizers)}; leave momentum out or add 'momentum' to the optimizers."
-            )
+    if TYPE_CHECKING:  # else a type checker makes one of the fields
+
+        def __init__(self, **values: Any) -> None: ...
 
     @property
     def optimizer_names(self) -> tuple[str, ...]:

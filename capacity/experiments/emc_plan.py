@@ -55,6 +55,8 @@ class CellSearch:
 
     Attributes
     ----------
+    sizes : list of int
+        Those that may be tried, ascending.
     results : dict of EmcTrial to row
         What has ended.
     """
@@ -64,7 +66,7 @@ class CellSearch:
         self._config, self.cell, self._digest = config, cell, data_digest
         self._rates = config.lrs if config.lrs is not None else LEARNING_RATES[cell.optimizer]
         increment = config.increment
-        self._sizes = candidate_sizes(config.first, config.n_max, resolution=config.resolution, increment=increment)
+        self.sizes = candidate_sizes(config.first, config.n_max, resolution=config.resolution, increment=increment)
         self._chosen: dict[int, float] = {}
         self._asked: list[EmcTrial] = []  # in the order in which they were asked for
         self.results: dict[EmcTrial, Row] = {}
@@ -88,9 +90,9 @@ class CellSearch:
         """Return the search with all answers so far."""
         seeds = range(self._config.seeds)
         search = (
-            Scan(self._sizes, seeds)
+            Scan(self.sizes, seeds)
             if self._config.search == "scan"
-            else Bracket(self._sizes, seeds, self._config.retests)
+            else Bracket(self.sizes, seeds, self._config.retests)
         )
         for (n, seed), fitted in self.answers().items():
             search.take(n, seed, fitted)
@@ -108,11 +110,6 @@ class CellSearch:
             if trial in self.results and trial.lr == self._rate(trial.samples):
                 found[pair] = found[pair] if pair in found and self._fitted(found[pair]) else trial
         return found
-
-    @property
-    def sizes(self) -> Sequence[int]:
-        """The sizes that may be tried, ascending."""
-        return self._sizes
 
     def verified(self) -> list[EmcTrial]:
         """Return the trainings that were run a second time, with their whole budget, and have ended."""

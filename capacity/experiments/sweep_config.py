@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -51,13 +51,9 @@ class SweepConfig(StudyConfig):
     replicas: settings.Replicas = None
     out: settings.Folder = Field(None, description="study folder; studies/sweep-DATA-HASH when not given")
 
-    def __init__(self, **values: Any) -> None:
-        super().__init__(**values)
-        if self.optimizer != "momentum" and self.momentum != SweepConfig.model_fields["momentum"].default:
-            raise InputError(
-                f"momentum is used by optimizer 'momentum' only, got momentum={self.momentum} with "
-                f"optimizer '{self.optimizer}'; leave one of the two out or set optimizer='momentum'."
-            )
+    if TYPE_CHECKING:  # else a type checker makes one of the fields
+
+        def __init__(self, **values: Any) -> None: ...
 
     @property
     def optimizer_names(self) -> tuple[str, ...]:
