@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,9 @@ def test_the_command_says_the_same_as_python(tmp_path: Path) -> None:
     ]
     command = [sys.executable, "-c", "from capacity.cli import main; main()", "emc", str(tiny_data(tmp_path))]
     done = subprocess.run([*command, *settings, "--json"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    trials, _, certified = done.stderr.partition(" certificates; ")
+    assert re.search(r"^(\d+) of \1 trials done after ", trials, re.M)
+    assert re.search(r"^(\d+) of \1 certificates done after ", certified, re.M)
     found = json.loads(done.stdout)
     study = capacity.open_study(tmp_path / "study")
     assert found["emc"] == [dict(row) for row in capacity.report(study).tables()["emc"]]

@@ -50,11 +50,13 @@ class Reporter:
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Take in how far the study is."""
-        first, self.study, self._last = self.study is None, snapshot.study, snapshot
+        before, self.study, self._last = self._last, snapshot.study, snapshot
         if self._quiet:
             return
-        if first:
-            trials = plural(snapshot.trials_total, "trial")
+        if before is not None and before.noun != snapshot.noun:
+            self._close(before)
+        if before is None or before.noun != snapshot.noun:
+            trials = plural(snapshot.trials_total, snapshot.noun)
             done = f", {snapshot.trials_done:,} of them done before" if snapshot.trials_done else ""
             click.echo(f"{trials}{done}; device {snapshot.device}; study {snapshot.study}", err=True)
         self._show(snapshot)
@@ -67,7 +69,7 @@ class Reporter:
 
     def _close(self, snapshot: Snapshot) -> None:
         spent = duration(time.monotonic() - self._began)
-        trials = plural(snapshot.trials_total, "trial")
+        trials = plural(snapshot.trials_total, snapshot.noun)
         click.echo(f"{snapshot.trials_done:,} of {trials} done after {spent}", err=True)
 
 
@@ -95,6 +97,7 @@ class LiveReporter(Reporter):
     def _close(self, snapshot: Snapshot) -> None:
         if self._live is not None:
             self._live.stop()
+            self._live = None
         super()._close(snapshot)
 
 
@@ -106,7 +109,7 @@ def make_reporter(*, quiet: bool) -> Reporter:
 def line(snapshot: Snapshot) -> str:
     """Return the progress in one line: trials, epochs, and, once they are known, rate and time left."""
     parts = [
-        f"{snapshot.trials_done:,} of {plural(snapshot.trials_total, 'trial')}",
+        f"{snapshot.trials_done:,} of {plural(snapshot.trials_total, snapshot.noun)}",
         f"{snapshot.epochs_done / max(snapshot.epochs_total, 1):.0%} of epochs",
     ]
     if snapshot.examples_per_second > 0:

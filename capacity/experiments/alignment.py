@@ -60,7 +60,7 @@ def align(
     (study / ALIGNMENT).mkdir(exist_ok=True)
     ends = {row["key"]: row["step"] for row in store.read_rows(study)}
     limits = {trial: ends[trial.key] for trial in sizes}
-    meter = Meter(study, device, len(dataset.train.labels), progress)
+    meter = Meter(study, device, len(dataset.train.labels), progress, "second run")
     meter.add(sizes, limits)
     interrupts = Interrupts()
 

@@ -50,7 +50,7 @@ def write_certificates(
         After Ctrl-C; the certificates that were made are there.
     """
     (study / FOLDER).mkdir(exist_ok=True)
-    meter = Meter(study, device, len(dataset.train.labels), progress)
+    meter = Meter(study, device, len(dataset.train.labels), progress, "certificate")
     meter.add(sizes, dict.fromkeys(sizes, 1))
     outcomes = {row["key"]: row["outcome"] for row in store.read_rows(study)}
     with Interrupts() as interrupts:

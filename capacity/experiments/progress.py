@@ -50,6 +50,8 @@ class Snapshot:
     epochs_done: int
     examples_per_second: float
     seconds_left: float | None
+    noun: str = "trial"
+    """What the trials are called: those that look at them once more say so."""
 
 
 Progress = Callable[[Snapshot], None]
@@ -64,8 +66,9 @@ class Meter:
         device: str,
         samples: int,
         report: Progress | None,
+        noun: str = "trial",
     ) -> None:
-        self._study, self._device, self._report = study, device, report
+        self._study, self._device, self._report, self._noun = study, device, report, noun
         self._samples = samples
         self._costs: dict[TrialConfig, int] = {}
         self._limits: dict[TrialConfig, float] = {}
@@ -135,6 +138,7 @@ class Meter:
             epochs_done=sum(int(epochs) for epochs in self._epochs.values()),
             examples_per_second=self._rate(moment),
             seconds_left=elapsed * left / self._work if self._work else None,
+            noun=self._noun,
         )
 
     def _rate(self, moment: float) -> float:
