@@ -6,7 +6,7 @@ import pytest
 
 from capacity.analysis import emc_line, emc_point, scan_steps
 from capacity.analysis.certificate import certify, improvement
-from capacity.analysis.outlook import Outlook
+from capacity.analysis.outlook import Outlook, next_judgement
 from capacity.errors import InputError
 
 RUNS = [
@@ -52,30 +52,45 @@ def test_a_scan_is_estimated_between_the_sizes_that_were_run() -> None:
 
 
 def test_a_training_is_hopeless_when_three_times_its_pace_is_too_slow() -> None:
-    outlook = Outlook(800, 0)
+    outlook = Outlook(800, 0, 50)
     assert not outlook.update(50, 64)  # too early to say
-    assert not outlook.update(100, 32)  # a pace of 32 a doubling, three doublings left
-    assert not outlook.update(200, 24)  # 24 - 3 * 8 * 2 < 0
-    assert outlook.update(400, 21)  # 21 - 3 * 3 * 1 > 0
+    assert not outlook.update(100, 32)  # a pace of 32 a doubling, and 1, three doublings left
+    assert not outlook.update(200, 24)  # 24 - 3 * 9 * 2 < 0
+    assert outlook.update(400, 21)  # 21 - 3 * 4 * 1 > 0
     assert not outlook.update(800, 21)  # at the limit there is nothing to judge
 
 
+def test_a_count_that_stands_still_for_a_doubling_is_given_one_example() -> None:
+    few, many = (Outlook(800, 0, 50) for _ in range(2))
+    few.update(200, 3)
+    many.update(200, 4)
+    assert not few.update(400, 3)  # 3 - 3 * 1 * 1 = 0
+    assert many.update(400, 4)
+
+
+def test_it_is_judged_at_an_eighth_and_then_at_each_root_of_two() -> None:
+    outlook = Outlook(8000, 0, 100)
+    judged = [step for step in range(0, 8001, 100) if outlook.update(step, 500)]
+    assert judged == [1000, 1500, 2000, 2900, 4000, 5700]  # 1414, 2828 and 5657 at the next measurement
+    assert [next_judgement(step, 8000, 100) for step in (0, 999, 1000, 5700, 8000)] == [1000, 1000, 1500, 8000, 8000]
+
+
 def test_wrong_examples_that_are_allowed_count_as_none() -> None:
-    still = [Outlook(1000, allowed) for allowed in (0, 5)]
+    still = [Outlook(1000, allowed, 50) for allowed in (0, 50)]
     for outlook in still:
-        outlook.update(100, 5)
-    assert [outlook.update(200, 5) for outlook in still] == [True, False]
+        outlook.update(100, 50)
+    assert [outlook.update(250, 50) for outlook in still] == [True, False]
 
 
 def test_a_plateau_at_the_start_is_not_judged() -> None:
-    outlook = Outlook(1000, 0)
-    assert not any(outlook.update(step, 50) for step in range(0, 100, 10))
-    assert outlook.update(200, 50)
+    outlook = Outlook(1000, 0, 10)
+    assert not any(outlook.update(step, 50) for step in range(0, 130, 10))
+    assert outlook.update(130, 50)
 
 
 def test_an_outlook_needs_a_budget() -> None:
-    with pytest.raises(InputError, match="got 0 and 1"):
-        Outlook(0, 1)
+    with pytest.raises(InputError, match="got 0, 1 and 10"):
+        Outlook(0, 1, 10)
 
 
 @pytest.mark.parametrize(

@@ -8,23 +8,14 @@ class ProgramF32:
     def __init__(
         self, body: list[Any], update: list[Any], sizes: Sequence[int], batch: int, micro_batch: int, factors: str
     ) -> None: ...
-    def run(
+    def run(self, replicas: tuple[Any, ...], source: tuple[Any, ...], first: int, steps: int, threads: int) -> None: ...
+    def fit(
         self,
-        parameters: NDArray[Any],
-        optimizer: NDArray[Any],
-        statistics: NDArray[np.float64],
-        seeds: NDArray[np.uint64],
-        lrs: NDArray[np.float64],
-        samples: NDArray[np.int64],
-        subsets: NDArray[np.uint64],
-        active: NDArray[np.bool_],
-        anchor: NDArray[Any],
-        trace: NDArray[np.float64],
-        features: NDArray[Any],
-        labels: NDArray[np.int32],
-        scale: float,
+        evaluation: ProgramF32,
+        replicas: tuple[Any, ...],
+        source: tuple[Any, ...],
         first: int,
-        steps: int,
+        looks: tuple[int, int, NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]],
         threads: int,
     ) -> None: ...
     def arena(self, id: int) -> NDArray[Any]: ...

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import functools
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.executor import Replicas, Source, check_run
+from capacity.engine.executor import Executor, Replicas, Source, check_run
+from capacity.engine.fitting import Looks
 from capacity.engine.initialise import Uniform
 from capacity.engine.machine import usable_cores
 from capacity.engine.program import ARENAS, BoundCall, Operand, Program
@@ -49,7 +51,7 @@ class CpuExecutor:
     """Runs a program natively. The GIL is released, nothing is allocated per step, Python is not entered."""
 
     def __init__(self, program: Program, precision: str, threads: int | None = None) -> None:
-        self._program = program
+        self.program = program
         native = _cpu.ProgramF64 if precision == "float64" else _cpu.ProgramF32
         factors = "stored" if precision != "bf16" else "bf16_emulated" if _emulates_bf16() else "bf16"
         sizes = [program.sizes[name] for name in ARENAS]
@@ -62,13 +64,25 @@ class CpuExecutor:
 
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
-        r = replicas
-        check_run(self._program, replicas, source, steps)
-        with _blas_pools().limit(limits=1) if self._blas else nullcontext():
-            self._native.run(
-                r.parameters, r.optimizer, r.statistics, r.seeds, r.lrs, r.samples, r.subsets, r.active,
-                r.anchor, r.trace, source.features, source.labels, source.scale, first_step, steps, self._threads,
-            )  # fmt: skip
+        check_run(self.program, replicas, source, steps)
+        with self._alone():
+            self._native.run(_arrays(replicas), _arrays(source), first_step, steps, self._threads)
+
+    def fit(
+        self, evaluation: Executor, replicas: Replicas, source: Source, first_step: int, looks: Looks
+    ) -> NDArray[np.int64]:
+        """Run until a look finds that a replica has fitted; see :class:`capacity.engine.executor.Executor`."""
+        assert isinstance(evaluation, CpuExecutor)
+        check_run(self.program, replicas, source, looks.every)
+        looked = np.zeros(len(replicas.seeds), np.int64)
+        asked = looks.every, looks.wrong, looks.allowed, looks.measured, looked
+        with self._alone():
+            self._native.fit(evaluation._native, _arrays(replicas), _arrays(source), first_step, asked, self._threads)
+        return looked
+
+    def _alone(self) -> AbstractContextManager[object]:
+        """Give BLAS, where it is used, one thread each while our threads run."""
+        return _blas_pools().limit(limits=1) if self._blas else nullcontext()
 
     def arena(self, name: str) -> NDArray[Any]:
         """Return a view of the first worker's 'gradients', 'activations' or 'labels', for tests of single ops."""
@@ -97,6 +111,10 @@ def details() -> dict[str, Any]:
         **({} if why is None else {"bf16_reason": why}),
         "blas": [{"name": p["internal_api"], "version": p["version"], "threads": p["num_threads"]} for p in pools],
     }
+
+
+def _arrays(given: Replicas | Source) -> tuple[Any, ...]:
+    return tuple(vars(given).values())
 
 
 def _emulates_bf16() -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.engine.fitting import Looks
 from capacity.engine.program import Program
 from capacity.engine.trajectory import Sums
 
@@ -76,6 +77,8 @@ def check_run(program: Program, replicas: Replicas, source: Source, steps: int) 
 class Executor(Protocol):
     """Runs one program. A replica's result depends on nothing but the program, the source and its own row."""
 
+    program: Program
+
     def reserve(self, replicas: Replicas) -> None:
         """Allocate the memory that replicas of these shapes need on the device, before data take what is free."""
 
@@ -85,6 +88,16 @@ class Executor(Protocol):
         Step t is batch t % S of epoch t // S, with S = ceil(n / batch) steps an epoch; the last batch has what is
         left. Each replica has its own n and so its own S. Gradients are means over the rows of the batch, however many
         these are. If the program traces the trajectory, `replicas.trace` must have at least `steps` rows.
+        """
+
+    def fit(
+        self, evaluation: Executor, replicas: Replicas, source: Source, first_step: int, looks: Looks
+    ) -> NDArray[np.int64]:
+        """Run every active replica from `first_step` on, looking at it now and then, until it has come to its end.
+
+        At each look the program of `evaluation`, an executor of the same device, adds up the replica's statistics over
+        its own rows. It is at its end when its `wrong` statistic is at most what is allowed, when any is not finite, or
+        after the last look. Not for programs that trace the trajectory. Returns how many looks (R,) were made.
         """
 
 

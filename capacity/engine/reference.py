@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import erf, expit
 
 from capacity.engine import random
-from capacity.engine.executor import Replicas, Source, check_run, steps_per_epoch
+from capacity.engine.executor import Executor, Replicas, Source, check_run, steps_per_epoch
+from capacity.engine.fitting import Looks, fit_by_turns
 from capacity.engine.ops import LEAKY_SLOPE, OPS, ROWS
 from capacity.engine.program import BoundCall, Operand, Program
 from capacity.engine.trajectory import BLOCK, Sums
@@ -234,6 +235,12 @@ class ReferenceExecutor:
             for step in range(first_step, first_step + steps):
                 trace = replicas.trace[r, step - first_step] if self.program.traced_segments else np.empty((0, 4))
                 self._step(replicas, int(r), source, step, trace)
+
+    def fit(
+        self, evaluation: Executor, replicas: Replicas, source: Source, first_step: int, looks: Looks
+    ) -> NDArray[np.int64]:
+        """Run until a look finds that a replica has fitted; see :class:`capacity.engine.executor.Executor`."""
+        return fit_by_turns(self, evaluation, replicas, source, first_step, looks)
 
     def _step(self, replicas: Replicas, r: int, source: Source, step: int, trace: Array) -> None:
         samples, batch = int(replicas.samples[r]), self.program.batch

@@ -68,7 +68,8 @@ class CellSearch:
         increment = config.increment
         self.sizes = candidate_sizes(config.first, config.n_max, resolution=config.resolution, increment=increment)
         self._chosen: dict[int, float] = {}
-        self._asked: list[EmcTrial] = []  # in the order in which they were asked for
+        self._asked: dict[EmcTrial, None] = {}  # in the order in which they were asked for
+        self._awaited: set[EmcTrial] = set()
         self.results: dict[EmcTrial, Row] = {}
 
     def take(self, trial: EmcTrial, row: Row) -> list[EmcTrial]:
@@ -76,14 +77,16 @@ class CellSearch:
         if trial in self.results:
             return []
         self.results[trial] = row
-        return [] if any(asked not in self.results for asked in self._asked) else self.wanted()
+        self._awaited.discard(trial)
+        return [] if self._awaited else self.wanted()
 
     def wanted(self) -> list[EmcTrial]:
         """Return the trainings of the next round; none when the search has come to its end."""
         pairs = self.search().wanted(self._config.seeds)
         trials = list(self._round(pairs)) if pairs else self._verifications()
         new = [trial for trial in trials if trial not in self._asked]
-        self._asked += new
+        self._asked.update(dict.fromkeys(new))
+        self._awaited.update(new)
         return new
 
     def search(self) -> Search:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.analysis.outlook import Outlook
+from capacity.analysis.outlook import Outlook, next_judgement
 from capacity.data import Dataset, derive_dataset
 from capacity.experiments.outcomes import Outcome
 from capacity.experiments.trial import Curves, Ending, Entry, TrialConfig
@@ -28,7 +28,7 @@ class EmcTrial(TrialConfig):
     """
 
     kind: ClassVar[str] = "emc"
-    revision: ClassVar[str] = "emc/1"
+    revision: ClassVar[str] = "emc/2"
     columns: ClassVar[Mapping[str, str]] = {
         "step": "INTEGER NOT NULL DEFAULT 0",
         "train_loss": "REAL",
@@ -59,6 +59,9 @@ class EmcTrial(TrialConfig):
         """Wrong examples with which it counts as fitted."""
         return math.floor((1 - self.accuracy) * self.samples + 1e-9)
 
+    def quiet_until(self, step: int) -> int:
+        return self.steps if self.full else next_judgement(step, self.steps, self.check_every)
+
     def data(self, dataset: Dataset) -> Dataset:
         return derived(dataset, self.labels, self.classes, self.selection)
 
@@ -85,7 +88,7 @@ class EmcTrial(TrialConfig):
 
     def ending(self, samples: int) -> Ending:
         """Return what ends the trial once it has fitted or diverged, at its limit, or when it is hopeless."""
-        outlook = Outlook(self.steps, self.allowed)
+        outlook = Outlook(self.steps, self.allowed, self.check_every)
 
         def end(step: int, entry: Entry) -> Outcome | None:
             if not math.isfinite(entry["train_loss"]):
@@ -105,7 +108,7 @@ class EmcTrial(TrialConfig):
         if not curves.get("step"):
             return {name: None for name in self.columns if name != "step"}
         wrong = [self._wrong(error) if math.isfinite(error) else self.samples for error in curves["train_top1"]]
-        outlook = Outlook(self.steps, self.allowed)
+        outlook = Outlook(self.steps, self.allowed, self.check_every)
         steps = [int(step) for step in curves["step"]]
         judged = (step for step, count in zip(steps, wrong, strict=True) if outlook.update(step, count))
         return {

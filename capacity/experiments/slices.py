@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from capacity.errors import StudyError
 from capacity.experiments.lock import writer
 from capacity.experiments.paths import GroupPaths
 from capacity.experiments.provenance import now, provenance
-from capacity.experiments.trial import Ending, TrialConfig
+from capacity.experiments.trial import Ending, Entry, TrialConfig
 from capacity.experiments.trialfile import TrialRecord, file_name, layout_of, pack, read_record, read_state
 from capacity.files import replace_files
 from capacity.training import Trainer
@@ -130,11 +131,15 @@ class _Group:
 
     def run(self, deadline: float, watch: Watch | None) -> None:
         """Train and measure until all trials are done, the deadline has passed or `watch` says so."""
-        steps, every = 1, self.records[0].config.every(self._samples)
+        steps, looks, every = 1, 1, self.records[0].config.every(self._samples)
         while running := [record for record in self.records if record.outcome is None]:
-            measured, since = divmod(self._trainer.step, every)
+            step = self._trainer.step
+            measured, since = divmod(step, every)
+            quiet = (min(record.config.quiet_until(step) for record in running) - step) // every
             if since == 0 and running[0].measured == measured:
                 self._measure()
+            elif since == 0 and quiet:
+                looks = self._fit(every, min(looks, quiet))
             else:
                 steps = self._advance(running, min(steps, every - since))
             if (watch is not None and watch(self._trainer.step)) or time.perf_counter() >= deadline:
@@ -163,6 +168,35 @@ class _Group:
             record.epoch_seconds += seconds
         return max(1, int(steps * min(SHORT_RUN_SECONDS / max(seconds, 1e-6), 8.0)))
 
+    def _fit(self, every: int, most: int) -> int:
+        """Advance by at most so many measurements, which the trainer makes by itself; return how many to do next."""
+        began, before = time.perf_counter(), self._trainer.step
+        found, looks = self._trainer.fit(every, most, [record.config.allowed for record in self.records])
+        seconds = time.perf_counter() - began
+        each = seconds / max(1, looks.max())
+        for replica, record in enumerate(self.records):
+            if record.outcome is not None:
+                continue
+            count = int(looks[replica])
+            steps = range(before + every, before + (count + 1) * every, every)
+            losses, errors = (values[:count, replica].tolist() for values in (found.loss, found.top1))
+            examples = [record.config.examples(step, self._samples) for step in (before, *steps)]
+            rates = [(b - a) / each for a, b in pairwise(examples)]
+            curves = {"step": steps, "train_loss": losses, "train_top1": errors, "seconds": [each] * count}
+            record.extend({**curves, "examples_per_second": rates})
+            record.step = before + count * every
+            for step, loss, error in zip(steps, losses, errors, strict=True):
+                self._end(replica, step, {"train_loss": loss, "train_top1": error})
+        return max(1, int(most * min(SHORT_RUN_SECONDS / max(seconds, 1e-6), 8.0)))
+
+    def _end(self, replica: int, step: int, entry: Entry) -> None:
+        """Tell a trial what was measured, and end it if that is its end."""
+        record = self.records[replica]
+        record.outcome = self._endings[replica](step, entry)
+        if record.outcome is not None:
+            record.finished = now()
+            self._trainer.active[replica] = False
+
     def _measure(self) -> None:
         """Evaluate, extend the curves, and end the trials that are at their end."""
         began, step = time.perf_counter(), self._trainer.step
@@ -180,10 +214,7 @@ class _Group:
                 rate = examples / record.training_seconds
             record.measure({**entry, "seconds": record.epoch_seconds + seconds, "examples_per_second": rate})
             record.epoch_seconds = record.training_seconds = 0.0
-            record.outcome = self._endings[replica](step, entry)
-            if record.outcome is not None:
-                record.finished = now()
-                self._trainer.active[replica] = False
+            self._end(replica, step, entry)
 
 
 def _has_file(record: TrialRecord) -> bool:

@@ -31,7 +31,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ class Store:
     def _insert(self, database: sqlite3.Connection, trials: Iterable[tuple[TrialConfig, int]]) -> None:
         names = ("key", *self._asked, "parameters")
         insert = f"INSERT OR IGNORE INTO trials ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
-        rows = [{"key": trial.key, **asdict(trial), "parameters": parameters} for trial, parameters in trials]
+        rows = [{"key": trial.key, **trial.settings, "parameters": parameters} for trial, parameters in trials]
         database.executemany(insert, rows)
 
     def _columns(self) -> list[str]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -61,12 +61,17 @@ class TrialConfig(ABC):
     @cached_property
     def key(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical form."""
-        return digest_of({"revision": self.revision, **asdict(self)})[:16]
+        return digest_of({"revision": self.revision, **self.settings})[:16]
 
     @cached_property
     def shape(self) -> tuple[Any, ...]:
         """All but the free fields: trials of one shape can be trained together as replicas."""
-        return tuple(value for name, value in asdict(self).items() if name not in self.free)
+        return tuple(value for name, value in self.settings.items() if name not in self.free)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The fields and their values, which are plain."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def label(self) -> str:
@@ -77,6 +82,19 @@ class TrialConfig(ABC):
     def path_every(self) -> int:
         """Every how many steps the path through weight space is recorded; 0: it is not."""
         return 0
+
+    @property
+    def allowed(self) -> int:
+        """With how many wrong examples it has fitted its sample, and ends; see `quiet_until`."""
+        return 0
+
+    def quiet_until(self, step: int) -> int:
+        """Return the step up to which nothing ends it but that it has fitted its sample, or that it has diverged.
+
+        Until then it is trained and measured (train_loss, train_top1) without returning to Python. Here it is `step`
+        itself: what is measured, and what ends it, is said by `measure` and `ending`.
+        """
+        return step
 
     def data(self, dataset: Dataset) -> Dataset:
         """Return what it is trained on, made from the study's data set."""

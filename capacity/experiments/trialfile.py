@@ -53,7 +53,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,11 @@ class TrialRecord:
         for name, value in values.items():
             self.curves.setdefault(name, []).append(value)
 
+    def extend(self, values: Mapping[str, Iterable[float]]) -> None:
+        """Append some entries to the curves."""
+        for name, column in values.items():
+            self.curves.setdefault(name, []).extend(column)
+
     def row(self) -> dict[str, Any]:
         """Return the trial's columns in the study's table that change as it runs."""
         return {
@@ -138,7 +143,7 @@ def pack(record: TrialRecord, state: State) -> bytes:
             format=FORMAT,
             kind=record.config.kind,
             key=record.config.key,
-            config=json.dumps(asdict(record.config)),
+            config=json.dumps(record.config.settings),
             state="done" if record.outcome else "running",
             outcome=record.outcome.value if record.outcome else "",
             started=record.started,

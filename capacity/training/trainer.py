@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from capacity.data import Dataset, Split
 from capacity.engine.devices import host_array, make_executor, resolve_device, resolve_precision, uniform_source
 from capacity.engine.executor import Replicas, Source, element_type, steps_per_epoch
+from capacity.engine.fitting import Looks, add_up
 from capacity.engine.initialise import initialise
 from capacity.engine.optimizers import SGD, Optimizer, check_optimizer
 from capacity.engine.program import Program, compile_evaluation, compile_training
@@ -193,28 +194,40 @@ class Trainer:
         statistics = self._replicas.statistics
         statistics[:] = 0.0
         samples = self._replicas.samples if split == "train" else np.full(self.replicas, len(part.labels))
-        steps = steps_per_epoch(self._evaluation, samples)
-        for first, count in self._evaluation_runs(steps):
-            # An evaluation has no optimizer and no trajectory: its program's arenas for these are empty, whatever
-            # training keeps in them.
-            replicas = replace(
-                self._replicas, optimizer=self._replicas.optimizer[:, :0].copy(),
-                anchor=self._replicas.anchor[:, :0].copy(), samples=samples, active=self.active & (steps > first),
-            )  # fmt: skip
-            self._evaluate.run(replicas, self._source(part), first, count)
-        statistics[~self.active] = np.nan
-        named = dict(zip(self._evaluation.statistics, (statistics / samples[:, None]).T, strict=True))
-        return Metrics(named["loss"], named["top1"], named.get("top5", np.full(self.replicas, np.nan)))
-
-    def _evaluation_runs(self, steps: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-        """Yield first step and steps of runs that together are a pass, each replica's own `steps` in whole runs."""
         # On a GPU every run copies the parameters there; and its steps, launched from Python, can be interrupted.
-        most = int(steps.max()) if self.device == "cuda" else EVALUATION_RUN
-        first = 0
-        for last in np.unique(steps).tolist():
-            while first < last:
-                yield first, min(most, last - first)
-                first = min(first + most, last)
+        most = None if self.device == "cuda" else EVALUATION_RUN
+        add_up(self._evaluate, replace(self._replicas, samples=samples), self._source(part), most)
+        statistics[~self.active] = np.nan
+        return self._metrics(statistics / samples[:, None])
+
+    def fit(self, every: int, most: int, allowed: Sequence[int]) -> tuple[Metrics, NDArray[np.int64]]:
+        """Advance each active replica until it has fitted its own rows, without returning to Python in between.
+
+        Every `every` steps, `most` times, it is measured; it goes no further once at most `allowed` (R,) of its rows
+        are wrong, or once its loss is not finite. It is then no longer active.
+
+        Returns
+        -------
+        metrics : Metrics
+            Of each look, (most, R) each; NaN where a replica was not looked at any more.
+        looks : ndarray (R,), int64
+            How many looks it took. `step` has gone on by the most there were; a replica has done `every` for each.
+        """
+        names, samples = self._evaluation.statistics, self._replicas.samples
+        measured = np.zeros((self.replicas, most, len(names)))
+        limits = np.array(allowed, np.int64)
+        source, asked = self._source(self.data.train), Looks(every, names.index("top1"), limits, measured)
+        looks = self._train.fit(self._evaluate, self._replicas, source, self.step, asked)
+        self.step += every * int(looks.max())
+        last = measured[np.arange(self.replicas), looks - 1]
+        self.active[(last[:, asked.wrong] <= limits) | ~np.isfinite(last).all(axis=1)] = False
+        measured[np.arange(most) >= looks[:, None]] = np.nan
+        return self._metrics(measured.swapaxes(0, 1) / samples[:, None]), looks
+
+    def _metrics(self, means: NDArray[np.float64]) -> Metrics:
+        """Name the means of an evaluation, (..., statistics)."""
+        named = dict(zip(self._evaluation.statistics, np.moveaxis(means, -1, 0), strict=True))
+        return Metrics(named["loss"], named["top1"], named.get("top5", np.full(means.shape[:-1], np.nan)))
 
     def states(self) -> list[State]:
         """Return a copy of every replica's state."""

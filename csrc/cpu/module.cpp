@@ -102,59 +102,90 @@ void require(const A& array, std::initializer_list<py::ssize_t> shape, const cha
   if (!fits) throw std::invalid_argument(std::string(name) + " has the wrong shape or is not C-contiguous");
 }
 
-Source source_from(const py::array& features, const py::array_t<int32_t>& labels, double scale) {
+// An array of just this type: what is written to must not be a converted copy.
+template <class A>
+A exactly(py::handle array, std::initializer_list<py::ssize_t> shape, const char* name) {
+  if (!py::isinstance<A>(array)) throw std::invalid_argument(std::string(name) + " has the wrong type");
+  auto typed = py::reinterpret_borrow<A>(array);
+  require(typed, shape, name);
+  return typed;
+}
+
+// given: the features, labels and scale of capacity.engine.executor.Source; the arrays outlive the call.
+Source source_from(const py::tuple& given) {
+  const py::array features = given[0];
   Source source;
   source.stored = position<Stored>(py::cast<std::string>(py::str(py::object(features.dtype()))),
                                    {"uint8", "int16", "float32"}, "stored type");
   if (features.ndim() != 2) throw std::invalid_argument("features must have two axes");
   require(features, {features.shape(0), features.shape(1)}, "features");
-  require(labels, {features.shape(0)}, "labels");
   source.features = features.data();
-  source.labels = labels.data();
+  source.labels = exactly<py::array_t<int32_t>>(given[1], {features.shape(0)}, "labels").data();
   source.samples = features.shape(0);
   source.inputs = features.shape(1);
-  source.scale = scale;
+  source.scale = py::cast<double>(given[2]);
   return source;
 }
 
+// given: the arrays of capacity.engine.executor.Replicas, in their order. They outlive the call, and so the result.
 template <class T>
-void run(Program<T>& program, py::array_t<T> parameters, py::array_t<T> optimizer, py::array_t<double> statistics,
-         const py::array_t<uint64_t>& seeds, const py::array_t<double>& lrs, const py::array_t<int64_t>& samples,
-         const py::array_t<uint64_t>& subsets, const py::array_t<bool>& active, py::array_t<T> anchor,
-         py::array_t<double> trace, const py::array& features, const py::array_t<int32_t>& labels, double scale,
-         int64_t first, int64_t steps, int threads) {
-  const py::ssize_t R = seeds.shape(0);
-  const Sizes& sizes = program.sizes();
-  require(parameters, {R, sizes.arenas[kParameters]}, "parameters");
-  require(optimizer, {R, sizes.arenas[kOptimizer]}, "optimizer");
+Replicas<T> replicas_from(const Sizes& sizes, const py::tuple& given) {
+  using Reals = py::array_t<T>;
+  using Doubles = py::array_t<double>;
+  const py::array statistics = given[2], trace = given[9];
+  const py::ssize_t R = py::array(given[3]).size();
   if (statistics.ndim() != 2) throw std::invalid_argument("statistics must have two axes");
-  require(statistics, {R, statistics.shape(1)}, "statistics");
-  require(seeds, {R}, "seeds");
-  require(lrs, {R}, "lrs");
-  require(samples, {R}, "samples");
-  require(subsets, {R}, "subsets");
-  require(active, {R}, "active");
-  require(anchor, {R, sizes.arenas[kAnchor]}, "anchor");
   if (trace.ndim() != 4) throw std::invalid_argument("trace must have four axes");
-  require(trace, {R, trace.shape(1), trace.shape(2), kTraceSums}, "trace");
+  return {exactly<Reals>(given[0], {R, sizes.arenas[kParameters]}, "parameters").mutable_data(),
+          exactly<Reals>(given[1], {R, sizes.arenas[kOptimizer]}, "optimizer").mutable_data(),
+          exactly<Reals>(given[8], {R, sizes.arenas[kAnchor]}, "anchor").mutable_data(),
+          exactly<Doubles>(statistics, {R, statistics.shape(1)}, "statistics").mutable_data(),
+          statistics.shape(1),
+          exactly<Doubles>(trace, {R, trace.shape(1), trace.shape(2), kTraceSums}, "trace").mutable_data(),
+          trace.shape(1) * trace.shape(2) * kTraceSums,
+          trace.shape(2) * kTraceSums,
+          exactly<py::array_t<uint64_t>>(given[3], {R}, "seeds").data(),
+          exactly<py::array_t<double>>(given[4], {R}, "lrs").data(),
+          exactly<py::array_t<int64_t>>(given[5], {R}, "samples").data(),
+          exactly<py::array_t<uint64_t>>(given[6], {R}, "subsets").data(),
+          exactly<py::array_t<bool>>(given[7], {R}, "active").data(),
+          R};
+}
+
+template <class T>
+void run(Program<T>& program, const py::tuple& given, const py::tuple& from, int64_t first, int64_t steps,
+         int threads) {
+  const Replicas<T> replicas = replicas_from<T>(program.sizes(), given);
+  const Source source = source_from(from);
   if (!blas.sgemm || !blas.dgemm) throw std::invalid_argument("set_blas must be called first");
-  const Source source = source_from(features, labels, scale);
-  const Replicas<T> replicas = {parameters.mutable_data(),
-                                optimizer.mutable_data(),
-                                anchor.mutable_data(),
-                                statistics.mutable_data(),
-                                statistics.shape(1),
-                                trace.mutable_data(),
-                                trace.shape(1) * trace.shape(2) * kTraceSums,
-                                trace.shape(2) * kTraceSums,
-                                seeds.data(),
-                                lrs.data(),
-                                samples.data(),
-                                subsets.data(),
-                                active.data(),
-                                R};
   py::gil_scoped_release release;
   program.run(replicas, source, first, steps, threads);
+}
+
+// given: (every, wrong, allowed (R,), measured (R, most, statistics), looked (R,)), see Looks
+template <class T>
+void fit(Program<T>& program, Program<T>& evaluation, const py::tuple& given, const py::tuple& from, int64_t first,
+         const std::tuple<int64_t, int64_t, py::array, py::array, py::array>& looks, int threads) {
+  const Replicas<T> replicas = replicas_from<T>(program.sizes(), given);
+  const Source source = source_from(from);
+  const auto& [every, wrong, allowed, measured, looked] = looks;
+  const py::ssize_t R = replicas.count;
+  if (evaluation.sizes().arenas[kParameters] != program.sizes().arenas[kParameters]) {
+    throw std::invalid_argument("evaluation must be of the same network");
+  }
+  if (measured.ndim() != 3) throw std::invalid_argument("measured must have three axes");
+  const Looks asked = {
+      every,
+      measured.shape(1),
+      measured.shape(2),
+      wrong,
+      exactly<py::array_t<int64_t>>(allowed, {R}, "allowed").data(),
+      exactly<py::array_t<double>>(measured, {R, measured.shape(1), measured.shape(2)}, "measured").mutable_data(),
+      exactly<py::array_t<int64_t>>(looked, {R}, "looked").mutable_data()};
+  if (wrong < 0 || wrong >= asked.statistics) throw std::invalid_argument("wrong must be a column of measured");
+  if (!blas.sgemm || !blas.dgemm) throw std::invalid_argument("set_blas must be called first");
+  py::gil_scoped_release release;
+  program.fit(evaluation, replicas, source, first, asked, threads);
 }
 
 // A worker's arena as an array that keeps the program alive; for tests, which run single ops.
@@ -178,11 +209,10 @@ void bind_program(py::module_& m, const char* name) {
         return std::make_unique<Program<T>>(steps_from(body), steps_from(update), s, batch, micro_batch,
                                             factors_from(factors));
       }))
-      .def("run", &run<T>, py::arg("parameters").noconvert(), py::arg("optimizer").noconvert(),
-           py::arg("statistics").noconvert(), py::arg("seeds").noconvert(), py::arg("lrs").noconvert(),
-           py::arg("samples").noconvert(), py::arg("subsets").noconvert(), py::arg("active").noconvert(),
-           py::arg("anchor").noconvert(), py::arg("trace").noconvert(), py::arg("features").noconvert(),
-           py::arg("labels").noconvert(), py::arg("scale"), py::arg("first"), py::arg("steps"), py::arg("threads"))
+      .def("run", &run<T>, py::arg("replicas"), py::arg("source"), py::arg("first"), py::arg("steps"),
+           py::arg("threads"))
+      .def("fit", &fit<T>, py::arg("evaluation"), py::arg("replicas"), py::arg("source"), py::arg("first"),
+           py::arg("looks"), py::arg("threads"))
       .def("arena", &arena<T>);
 }
 

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <new>
 #include <stdexcept>
-
-#include "threads.hpp"
 
 namespace cap {
 
@@ -31,15 +30,6 @@ Worker<T>::Worker(const Sizes& sizes)
       activations(allocate<T>(sizes.arenas[kActivations])),
       labels(size_t(sizes.arenas[kLabels])),
       sums(allocate<double>(sizes.arenas[kSums])) {}
-
-// One thread's part in a team that runs one replica.
-template <class T>
-struct Program<T>::Lane {
-  Worker<T>* worker;
-  T* scratch;
-  Share share;
-  Barrier* barrier;  // of the team; none when it is one thread
-};
 
 static void check(const std::vector<Step>& calls, const Sizes& sizes, int64_t micro_batch) {
   for (const Step& step : calls) {
@@ -83,53 +73,87 @@ template <class T>
 void Program<T>::run(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps, int threads) {
   std::lock_guard<std::mutex> guard(busy_);
   if (source.samples == 0) return;
+  share_out(replicas, threads, nullptr,
+            [&](int64_t r, const Seat& seat) { run_replica(replicas, r, source, first, steps, seat); });
+}
+
+template <class T>
+void Program<T>::fit(Program& evaluation, const Replicas<T>& replicas, const Source& source, int64_t first,
+                     const Looks& looks, int threads) {
+  std::scoped_lock guard(busy_, evaluation.busy_);
+  share_out(replicas, threads, &evaluation,
+            [&](int64_t r, const Seat& seat) { fit_replica(evaluation, replicas, r, source, first, looks, seat); });
+}
+
+// Calls the job for every active replica: once, or once by each thread of a team. `beside`: another program that the
+// job runs, or none.
+template <class T>
+void Program<T>::share_out(const Replicas<T>& replicas, int threads, Program* beside, const Job& job) {
   std::vector<int64_t> active;
   for (int64_t r = 0; r < replicas.count; ++r) {
     if (replicas.active[r]) active.push_back(r);
   }
   for (size_t begin = 0; begin < active.size();) {
     const Plan plan = plan_threads(threads, int64_t(active.size() - begin), most_shares_);
-    run_planned(replicas, active.data() + begin, plan, source, first, steps);
+    const int64_t* numbers = active.data() + begin;
+    prepare(plan);
+    if (beside) beside->prepare(plan);
+    if (plan.team == 1) {
+      std::atomic<int64_t> next{0};  // replicas are taken as threads come free
+      run_threads(plan.workers, [&](int rank) {
+        for (int64_t i = next++; i < plan.replicas; i = next++) job(numbers[i], {rank, rank, {0, 1}, nullptr});
+      });
+    } else {
+      Barrier barrier(plan.team);
+      run_threads(plan.team, [&](int rank) {
+        for (int64_t i = 0; i < plan.replicas; ++i) job(numbers[i], {rank, 0, {rank, plan.team}, &barrier});
+      });
+    }
     begin += size_t(plan.replicas);
   }
 }
 
+// All memory is there before the threads start.
 template <class T>
-void Program<T>::run_planned(const Replicas<T>& replicas, const int64_t* numbers, const Plan& plan,
-                             const Source& source, int64_t first, int64_t steps) {
-  worker(plan.workers - 1);  // all memory is there before the threads start
+void Program<T>::prepare(const Plan& plan) {
+  worker(plan.workers - 1);
   while (int(scratch_.size()) < plan.workers * plan.team) scratch_.push_back(allocate<T>(kScratchElements));
-  if (plan.team == 1) {
-    std::atomic<int64_t> next{0};  // replicas are taken as threads come free
-    run_threads(plan.workers, [&](int rank) {
-      const Lane lane = {workers_[size_t(rank)].get(), scratch_[size_t(rank)].get(), {0, 1}, nullptr};
-      for (int64_t i = next++; i < plan.replicas; i = next++) {
-        run_replica(replicas, numbers[i], source, first, steps, lane);
-      }
-    });
-  } else {
-    Barrier barrier(plan.team);
-    run_threads(plan.team, [&](int rank) {
-      const Lane lane = {workers_[0].get(), scratch_[size_t(rank)].get(), {rank, plan.team}, &barrier};
-      for (int64_t i = 0; i < plan.replicas; ++i) run_replica(replicas, numbers[i], source, first, steps, lane);
-    });
+}
+
+// Every thread of a team reads the same statistics after the same barrier, and so comes to the same end.
+template <class T>
+void Program<T>::fit_replica(Program& evaluation, const Replicas<T>& replicas, int64_t r, const Source& source,
+                             int64_t first, const Looks& looks, const Seat& seat) {
+  const int64_t batches = (replicas.samples[r] + evaluation.batch_ - 1) / evaluation.batch_;
+  Replicas<T> measured = replicas;
+  measured.statistics_size = looks.most * looks.statistics;
+  bool ended = false;
+  for (int64_t k = 0; k < looks.most && !ended; ++k) {
+    run_replica(replicas, r, source, first + k * looks.every, looks.every, seat);
+    measured.statistics = looks.measured + k * looks.statistics;
+    evaluation.run_replica(measured, r, source, 0, batches, seat);
+    const double* found = measured.statistics + r * measured.statistics_size;
+    ended = found[looks.wrong] <= double(looks.allowed[r]) ||
+            !std::all_of(found, found + looks.statistics, [](double value) { return std::isfinite(value); });
+    if (seat.share.rank == 0) looks.looked[r] = k + 1;
   }
 }
 
 // Every thread of a team computes the same frames and takes its share of each call.
 template <class T>
 void Program<T>::run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first, int64_t steps,
-                             Lane lane) {
+                             const Seat& seat) {
+  Worker<T>& worker = *workers_[size_t(seat.worker)];
   const int64_t samples = replicas.samples[r], per_epoch = (samples + batch_ - 1) / batch_;
   Frame<T> frame;
   frame.arenas[kParameters] = replicas.parameters + r * sizes_.arenas[kParameters];
   frame.arenas[kOptimizer] = replicas.optimizer + r * sizes_.arenas[kOptimizer];
   frame.arenas[kAnchor] = replicas.anchor + r * sizes_.arenas[kAnchor];
-  frame.arenas[kGradients] = lane.worker->arena(kGradients);
-  frame.arenas[kActivations] = lane.worker->arena(kActivations);
-  frame.labels = lane.worker->labels.data();
-  frame.sums = lane.worker->sums.get();
-  frame.scratch = lane.scratch;
+  frame.arenas[kGradients] = worker.arena(kGradients);
+  frame.arenas[kActivations] = worker.arena(kActivations);
+  frame.labels = worker.labels.data();
+  frame.sums = worker.sums.get();
+  frame.scratch = scratch_[size_t(seat.thread)].get();
   frame.factors = factors_;
   frame.statistics = replicas.statistics + r * replicas.statistics_size;
   frame.source = &source;
@@ -149,9 +173,9 @@ void Program<T>::run_replica(const Replicas<T>& replicas, int64_t r, const Sourc
     for (frame.start = begin; frame.start < end; frame.start += micro_batch_) {
       frame.rows = std::min(micro_batch_, end - frame.start);
       frame.accumulate = frame.start > begin;
-      run_calls(body_, frame, lane);
+      run_calls(body_, frame, seat);
     }
-    run_calls(update_, frame, lane);
+    run_calls(update_, frame, seat);
   }
 }
 
@@ -167,14 +191,14 @@ Kernel<double> kernel_of(const KernelRow& row) {
 }
 
 template <class T>
-void Program<T>::run_calls(const std::vector<Step>& calls, const Frame<T>& frame, Lane lane) {
+void Program<T>::run_calls(const std::vector<Step>& calls, const Frame<T>& frame, const Seat& seat) {
   for (size_t i = 0; i < calls.size(); ++i) {
     const Call& call = calls[i].call;
-    const Share share = {lane.share.rank, int(std::min<int64_t>(lane.share.team, call.shares))};
+    const Share share = {seat.share.rank, int(std::min<int64_t>(seat.share.team, call.shares))};
     if (share.rank < share.team) kernel_of<T> (*calls[i].kernel)(call, frame, share);
     // What one thread does alone, one after the other, needs no barrier between.
     const bool alone = call.shares == 1 && i + 1 < calls.size() && calls[i + 1].call.shares == 1;
-    if (lane.barrier && !alone) lane.barrier->wait();
+    if (seat.barrier && !alone) seat.barrier->wait();
   }
 }
 

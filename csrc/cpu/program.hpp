@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "frame.hpp"
 #include "path.hpp"
+#include "threads.hpp"
 
 namespace cap {
 
@@ -50,6 +52,16 @@ struct Plan {
 };
 Plan plan_threads(int threads, int64_t replicas, int64_t most_shares);
 
+// How a fit looks at replicas: after every `every` steps, at most `most` times, a pass over the replica's own rows adds
+// up row k of its part of measured (R, most, statistics), zero before. It has come to its end with at most allowed[r]
+// in column `wrong`, or with a statistic that is not finite. looked[r] becomes the number of looks.
+struct Looks {
+  int64_t every, most, statistics, wrong;
+  const int64_t* allowed;
+  double* measured;
+  int64_t* looked;
+};
+
 // Memory on cache lines, zeroed.
 template <class T>
 using Memory = std::unique_ptr<T, void (*)(void*)>;
@@ -76,17 +88,30 @@ class Program {
   // Runs steps first .. first + steps - 1 of every active replica. Not to be called twice at once: it waits.
   void run(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps, int threads);
 
+  // Runs every active replica from step `first` until `evaluation` says that it has fitted its rows; see Looks. Each
+  // goes its whole way on its own: none waits for another, and nothing returns to the caller in between.
+  void fit(Program& evaluation, const Replicas<T>& replicas, const Source& source, int64_t first, const Looks& looks,
+           int threads);
+
   Worker<T>& worker(int number);
   const Sizes& sizes() const { return sizes_; }
   int64_t batch() const { return batch_; }
 
  private:
-  struct Lane;
-  void run_planned(const Replicas<T>& replicas, const int64_t* numbers, const Plan& plan, const Source& source,
-                   int64_t first, int64_t steps);
+  // A thread's place in a run: its number, the worker whose arenas it uses, and its part in the team of that worker.
+  struct Seat {
+    int thread, worker;
+    Share share;
+    Barrier* barrier;  // of the team; none when it is one thread
+  };
+  using Job = std::function<void(int64_t r, const Seat& seat)>;
+  void share_out(const Replicas<T>& replicas, int threads, Program* beside, const Job& job);
+  void prepare(const Plan& plan);
   void run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first, int64_t steps,
-                   Lane lane);
-  void run_calls(const std::vector<Step>& calls, const Frame<T>& frame, Lane lane);
+                   const Seat& seat);
+  void fit_replica(Program& evaluation, const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first,
+                   const Looks& looks, const Seat& seat);
+  void run_calls(const std::vector<Step>& calls, const Frame<T>& frame, const Seat& seat);
 
   std::vector<Step> body_, update_;
   Sizes sizes_;

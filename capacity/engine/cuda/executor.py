@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from capacity.engine.cuda.backend import Arena, Backend
 from capacity.engine.cuda.data import Data, fits, make_data, uploaded
 from capacity.engine.cuda.recording import CALL, MACHINE, REPLICA, record
-from capacity.engine.executor import Replicas, Source, check_run, element_type
+from capacity.engine.executor import Executor, Replicas, Source, check_run, element_type
+from capacity.engine.fitting import Looks, fit_by_turns
 from capacity.engine.program import ARENAS, ELEMENT_ARENAS, BoundCall, Program
 
 _OWNED = ("parameters", "optimizer", "anchor")
@@ -37,6 +38,12 @@ class CudaExecutor:
         check_run(self.program, replicas, source, steps)
         session = self.session(*replicas.statistics.shape)
         session.run(replicas, source, self._rows(source, replicas), first_step, steps)
+
+    def fit(
+        self, evaluation: Executor, replicas: Replicas, source: Source, first_step: int, looks: Looks
+    ) -> NDArray[np.int64]:
+        """Run until a look finds that a replica has fitted; see :class:`capacity.engine.executor.Executor`."""
+        return fit_by_turns(self, evaluation, replicas, source, first_step, looks)
 
     def session(self, replicas: int, statistics: int) -> Session:
         """Return the memory and the recorded step for so many replicas, each with so many statistics."""
