@@ -3,8 +3,8 @@
 References
 ----------
 Cover, "Geometrical and statistical properties of systems of linear inequalities with applications in pattern
-recognition", IEEE Transactions on Electronic Computers 14, 1965: the function counting theorem (section III) and the
-separating capacity of a hyperplane (section IV).
+recognition", IEEE Transactions on Electronic Computers 14, 1965: the function-counting theorem (theorem 1) and the
+separating capacity of a hyperplane.
 Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial", Biometrika 26,
 1934.
 """
@@ -31,7 +31,8 @@ def separation_probability(n: int, d: int) -> float:
     of an even coin, since P(n, d) is the probability of fewer than d heads in n - 1 tosses. So its mean is 2 d, and
     so is its variance.
     """
-    return sum(math.comb(n - 1, k) for k in range(d)) / 2 ** (n - 1)
+    probability: float = sum(math.comb(n - 1, k) for k in range(d)) / 2 ** (n - 1)
+    return probability
 
 
 def separable(features: ArrayLike, labels: ArrayLike) -> bool:
@@ -81,8 +82,8 @@ def separable_prefix(features: ArrayLike, labels: ArrayLike) -> int:
     return low
 
 
-def joint_intervals(counts: Sequence[int], runs: int) -> list[tuple[float, float]]:
-    """Return intervals for the probabilities behind counts of `runs` each, that hold together.
+def joint_intervals(counts: Sequence[int], runs: Sequence[int]) -> list[tuple[float, float]]:
+    """Return intervals for the probabilities behind counts out of so many runs each, that hold together.
 
     Each is the exact one of Clopper and Pearson at the confidence 1 - FAMILY_LEVEL / m for m counts. So whatever the
     probabilities are, and however the counts depend on one another, all intervals hold theirs at once with a
@@ -91,5 +92,6 @@ def joint_intervals(counts: Sequence[int], runs: int) -> list[tuple[float, float
     from scipy.stats import binomtest
 
     confidence = 1 - FAMILY_LEVEL / len(counts)
-    intervals = (binomtest(count, runs).proportion_ci(confidence, method="exact") for count in counts)
+    tests = (binomtest(count, of) for count, of in zip(counts, runs, strict=True))
+    intervals = (test.proportion_ci(confidence, method="exact") for test in tests)
     return [(float(low), float(high)) for low, high in intervals]

@@ -29,7 +29,7 @@ from bench.truth_sets import LINEAR, run_set, study_findings, subset_order, trut
 INPUTS = (10, 20, 50)
 ROWS = 1 << 16
 """Random rows that samples are drawn from: so many that two samples hardly meet, see docs/emc-truths.md."""
-SAMPLES, STUDY_SEEDS, SET_SEEDS, WAY_SAMPLES = 400, 30, 10, 40
+SAMPLES, STUDY_SEEDS, SET_SEEDS, WAY_SAMPLES = 300, 30, 10, 40
 STEPS, PATIENCE = 30_000, 10
 """Budget of a training, and how many times as much separable samples get that were not fitted within it."""
 LOOK = 100
@@ -68,9 +68,14 @@ def main(arguments: list[str]) -> int:
         }  # fmt: skip
         write(results, options.out)
     if options.out is None:
-        newest = max(RESULTS.glob("emc-truths-*.json"))
-        emc_truths_page.publish(json.loads(newest.read_text(encoding="utf-8")), newest)
+        path = newest()
+        emc_truths_page.publish(json.loads(path.read_text(encoding="utf-8")), path)
     return 0
+
+
+def newest() -> Path:
+    """Return the newest results."""
+    return max(RESULTS.glob("emc-truths-*.json"))
 
 
 def measure(inputs: Sequence[int], samples: int, steps: int) -> dict[str, Any]:
@@ -171,11 +176,11 @@ def share(file: Path, n: int, seeds: Sequence[int], steps: int, threads: int | N
 
 
 def with_intervals(shares: Sequence[dict[str, Any]]) -> None:
-    """Give rows of the same number of samples 'low' and 'high', and 'inside': whether Cover's function lies there.
+    """Give rows 'low' and 'high' for the probability of a fit, and 'inside': whether Cover's function lies there.
 
     The intervals hold together (`bench.cover.joint_intervals`), so all rows are inside but for one time in a hundred.
     """
-    intervals = joint_intervals([row["fitted"] for row in shares], shares[0]["samples"])
+    intervals = joint_intervals([row["fitted"] for row in shares], [row["samples"] for row in shares])
     for row, (low, high) in zip(shares, intervals, strict=True):
         row.update(low=low, high=high, inside=low <= row["probability"] <= high)
 
