@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +149,7 @@ def study_findings(study: Study) -> dict[str, Any]:
     dict
         'emc' and 'failed': of every seed, EMC and the smallest sample that failed (None where none did); 'mean' and
         'error', over the seeds; 'at_least', seeds without a failure; 'n50' with its interval 'n50_low' to 'n50_high',
-        None without a threshold; 'trainings' and 'steps'; 'certificates', how many of each code.
+        None without a threshold; 'trainings' and 'steps'; 'certificates', of every seed, the code of that failure.
     """
     from capacity.analysis import emc_point
     from capacity.experiments import EmcConfig
@@ -163,7 +162,9 @@ def study_findings(study: Study) -> dict[str, Any]:
     replay(plan, lambda trial: rows.get(trial.key))
     (search,) = plan.searches.values()
     point = emc_point(1, 1, [(n, seed, fitted) for (n, seed), fitted in search.answers().items()])
-    law, certificates = point.threshold, (read_certificate(study.path, trial.key) for trial in search.failures())
+    law = point.threshold
+    certificates = {trial.seed: read_certificate(study.path, trial.key) for trial in search.failures()}
+    codes = {seed: found.code for seed, found in certificates.items() if found is not None}
     return {
         "emc": [seed.emc for seed in point.seeds],
         "failed": [seed.smallest_failed for seed in point.seeds],
@@ -175,5 +176,5 @@ def study_findings(study: Study) -> dict[str, Any]:
         "n50_high": law and law.interval.high,
         "trainings": len(search.results),
         "steps": sum(row["step"] for row in search.results.values()),
-        "certificates": dict(Counter(found.code for found in certificates if found is not None)),
+        "certificates": [codes.get(seed.seed) for seed in point.seeds],
     }

@@ -23,7 +23,7 @@ RESULT: dict[str, Any] = {
     "studies": [
         {
             "inputs": 2, "expected": 6, "prefix": [5, 9], "emc": [5, 7], "n50": 6.2, "n50_low": 4.0, "n50_high": 9.0,
-            "mean": 6.0, "error": 1.0,
+            "mean": 6.0, "error": 1.0, "certificates": ["not_fitted_at_minimum", "out_of_budget"],
         }
     ],
     "ways": [
@@ -66,7 +66,7 @@ def test_sizes_are_the_largest_certain_one_and_those_round_the_threshold() -> No
 def test_the_page_says_what_was_found() -> None:
     text = emc_truths_page.section(RESULT, RESULTS / "emc-truths-2026-11-21.json")
     assert "| 2 | 3 to 6 | 20 | 18 | 13 | 18 | 0 | 1 of 2 |" in text
-    assert "| 2 | 6 | 6.2 (4.0 to 9.0) | 6.0 ± 1.0 | 1.7 | 1 of 2 | 2 |" in text
+    assert "| 2 | 6 | 6.2 (4.0 to 9.0) | 6.0 ± 1.0 | 1.7 | 1 of 2 | 1 | 1 | 1 |" in text
     assert "| a way | 2 | 6 | 0.3 | 7 | 2 | 3 | 6 |" in text
     assert "| a set | a network | 3.5 | 3 | 1 of 2 | 3.5 (3.0 to 4.0) |" in text
     assert "| all | a network | at least 4 | at least 4 | 2 of 2 | none |" in text

