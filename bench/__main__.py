@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-COMMANDS = ("cpu", "gpu", "micro", "bf16", "trajectory", "emc", "instructions", "readme")
+COMMANDS = ("cpu", "gpu", "micro", "bf16", "trajectory", "emc", "emc-truths", "instructions", "readme")
 
 
 def main(arguments: list[str]) -> int:
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     if name not in COMMANDS:
         print(f"python -m bench knows {', '.join(COMMANDS)}, got '{name}'; see bench/README.md.", file=sys.stderr)
         return 2
-    status: int = importlib.import_module(f"bench.{name}").main(arguments)
+    status: int = importlib.import_module(f"bench.{name.replace('-', '_')}").main(arguments)
     return status
 
 

@@ -58,8 +58,8 @@ def section(results: dict[str, Any], path: Path) -> str:
 
 
 def rewritten(text: str, content: str) -> str:
-    """Return the README's text with `content` between the two comments."""
+    """Return the text of a page with `content` between the two comments."""
     before, _, rest = text.partition(BEGIN)
     if text.count(BEGIN) != 1 or text.count(END) != 1 or END not in rest:
-        raise SystemExit(f"README.md must have the lines '{BEGIN}' and '{END}', each once and in this order.")
+        raise SystemExit(f"the page must have the lines '{BEGIN}' and '{END}', each once and in this order.")
     return f"{before}{BEGIN}\n\n{content}\n\n{END}{rest.partition(END)[2]}"

@@ -1,4 +1,4 @@
-"""Studies of effective model complexity: the searches' answers, what is kept, resuming, and known capacities."""
+"""Studies of effective model complexity: the searches' answers, what is kept, and resuming."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import capacity
 from capacity.analysis.certificate import Certificate
-from capacity.data import find_contradictions, save_dataset
-from capacity.engine import random
 from capacity.errors import InputError
 from capacity.experiments import EmcConfig, Interrupted, Snapshot, Study, progress, run_study
 from capacity.experiments.emc_certificates import read_certificate
@@ -162,51 +159,6 @@ def test_an_interrupted_search_goes_on_to_the_same_trainings(
 
 def _timeless(study: Study) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in WALL_CLOCK} for row in study.rows()]
-
-
-def test_contradicting_duplicates_bound_it_by_the_largest_consistent_prefix(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(40, 6)).astype(np.float32)
-    features[30:] = features[:10]
-    labels = np.arange(40) % 2
-    labels[30:] = 1 - labels[:10]
-    path = tmp_path / "contradicting.h5"
-    save_dataset(path, features, labels, name="contradicting", classes=2)
-    study = emc(path, tmp_path / "study", widths=64, labels="semantic", classes=None, first=2, increment=1, steps=3000)
-    found = find_contradictions(features, labels.astype(np.int32))
-    for seed in (0, 1):
-        order = random.permutation(seed, random.PURPOSE_SUBSET, 0, 40, np.arange(40))
-        largest = max(n for (n, of), fitted in answers(study).items() if of == seed and fitted)
-        assert largest == found.consistent_prefix(order)
-
-
-def test_labels_that_are_nearly_constant_are_fitted_to_the_last_example(tmp_path: Path) -> None:
-    path = tmp_path / "constant.h5"
-    features = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-    save_dataset(path, features, features[:, 0] > features[:, 0].min(), name="all but one", classes=2)
-    study = emc(path, tmp_path / "study", labels="semantic", classes=None, steps=5000)
-    assert answers(study)[50, 0]
-    assert answers(study)[50, 1]
-    assert not list((study.path / "trials").glob("*.h5"))
-
-
-def test_a_linear_classifier_fits_as_often_as_cover_says(tmp_path: Path) -> None:
-    # Cover 1965: of the 2^n labellings of n points in general position, 2 sum_{k <= D} C(n - 1, k) can be had from a
-    # hyperplane with a threshold.
-    D, seeds = 5, 60
-    path = tmp_path / "normal.h5"
-    rng = np.random.default_rng(0)
-    save_dataset(path, rng.normal(size=(1000, D)).astype(np.float32), np.arange(1000) % 2, name="normal", classes=2)
-    derived = capacity.data.derive_dataset(capacity.open_dataset(path), labels="random-inputs", classes=2)
-    for n in (6, 9, 12, 15, 20):
-        trainer = capacity.Trainer(
-            capacity.MLP(()), derived, batch=n, lrs=[0.05] * seeds, seeds=range(seeds), samples=[n] * seeds,
-            optimizer=capacity.Adam(),
-        )  # fmt: skip
-        trainer.advance(20_000)
-        fitted = int((trainer.evaluate("train").top1 == 0).sum())
-        share = 2 * sum(math.comb(n - 1, k) for k in range(D + 1)) / 2**n if n > D else 1.0
-        assert abs(fitted - seeds * share) <= 4 * math.sqrt(seeds * share * (1 - share)) + 1e-9, n
 
 
 @pytest.mark.parametrize(
