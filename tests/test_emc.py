@@ -13,7 +13,7 @@ from capacity.analysis.certificate import Certificate
 from capacity.errors import InputError
 from capacity.experiments import EmcConfig, Interrupted, Snapshot, Study, progress, run_study
 from capacity.experiments.emc_certificates import read_certificate
-from capacity.experiments.emc_plan import CARRIED, EmcPlan
+from capacity.experiments.emc_plan import CARRIED, EmcPlan, _rank
 from capacity.experiments.emc_trial import EmcTrial
 from capacity.experiments.roster import finished_rows, replay
 from tests.study_cases import WALL_CLOCK, tiny_data
@@ -111,16 +111,36 @@ def test_every_failure_that_counts_has_had_its_whole_budget_and_has_a_certificat
     assert {path.stem for path in (study.path / "certificates").iterdir()} == {trial.key for trial in failures}
 
 
-def test_of_several_rates_the_fastest_is_used_for_an_octave(tmp_path: Path, data: Path) -> None:
+def test_of_several_rates_the_one_that_most_seeds_fit_with_is_used_for_an_octave(tmp_path: Path, data: Path) -> None:
     study = emc(data, tmp_path / "study", lrs=(0.5, 0.001), seeds=3)
     octaves: dict[int, list[dict[str, Any]]] = {}
     for row in study.rows():
         octaves.setdefault(int(math.log2(row["samples"])), []).append(row)
     for rows in octaves.values():
-        slow = [row for row in rows if row["lr"] == 0.001]
-        pilots = [row for row in rows if (row["samples"], row["seed"]) == (slow[0]["samples"], slow[0]["seed"])]
-        best = min(pilots, key=lambda row: (row["outcome"] != "fitted", row["step"], row["train_loss"]))
-        assert {row["lr"] for row in rows if row not in pilots} <= {best["lr"]}
+        both = [row for row in rows if {r["lr"] for r in rows if _pair(r) == _pair(row)} == {0.5, 0.001}]
+        fits = {lr: sum(row["outcome"] == "fitted" for row in both if row["lr"] == lr) for lr in (0.5, 0.001)}
+        assert both
+        if fits[0.5] != fits[0.001]:
+            assert {row["lr"] for row in rows if row not in both} <= {max(fits, key=fits.__getitem__)}
+
+
+def _pair(row: dict[str, Any]) -> tuple[int, int]:
+    return row["samples"], row["seed"]
+
+
+def test_a_rate_is_chosen_by_all_seeds_and_not_by_the_fastest_of_one() -> None:
+    def row(outcome: str, step: int, wrong: int, loss: float = 0.1) -> dict[str, Any]:
+        return {"outcome": outcome, "step": step, "fewest_wrong": wrong, "train_loss": loss}
+
+    ranked = [
+        [row("fitted", 900, 0), row("fitted", 900, 0)],
+        [row("fitted", 20, 0), row("step_limit", 1000, 1)],  # fast, but for one seed only
+        [row("fitted", 800, 0), row("stalled", 500, 3)],
+        [row("step_limit", 1000, 2), row("step_limit", 1000, 2, 0.3)],
+        [row("step_limit", 1000, 2), row("step_limit", 1000, 2, 0.4)],
+        [row("step_limit", 1000, 1), row("diverged", 20, 1, math.nan)],
+    ]
+    assert sorted(reversed(ranked), key=_rank) == ranked
 
 
 def test_about_a_tenth_is_carried_to_the_limit_whatever_its_curve_says(data: Path) -> None:

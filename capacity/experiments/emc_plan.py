@@ -4,9 +4,10 @@ A round of a network is what its search wants at one moment, a training for each
 all of the last one have ended, so the trainings of a study are a function of their results alone, whatever ran side by
 side, and a study that was stopped asks for the same ones again.
 
-Learning rates are chosen by octave of n: the first time that a network comes to sizes from 2^k to 2^(k+1) - 1, the
-round's first training is run with every rate. The rate that fits in the fewest steps is used for that octave; where
-none fits, the one with the fewest wrong examples, then the lowest loss.
+Learning rates are chosen by octave of n: the first time that a network comes to sizes from 2^k to 2^(k+1) - 1, that
+round's trainings are run with every rate, for every seed: a rate with which one seed fits fast may kill the units of
+another's. The rate with which most fit is used for that octave; then the one with the fewest wrong examples in those
+that do not, and the fewest steps in those that do.
 
 A failure that was called early by its curve (:class:`capacity.analysis.outlook.Outlook`) is a prediction. A random
 tenth of all trainings is therefore run to the limit whatever its curve says. And when a search has settled, the
@@ -68,6 +69,7 @@ class CellSearch:
         increment = config.increment
         self.sizes = candidate_sizes(config.first, config.n_max, resolution=config.resolution, increment=increment)
         self._chosen: dict[int, float] = {}
+        self._pilots: dict[int, list[EmcTrial]] = {}  # those that an octave's learning rate is chosen by
         self._asked: dict[EmcTrial, None] = {}  # in the order in which they were asked for
         self._awaited: set[EmcTrial] = set()
         self.results: dict[EmcTrial, Row] = {}
@@ -85,6 +87,9 @@ class CellSearch:
         pairs = self.search().wanted(self._config.seeds)
         trials = list(self._round(pairs)) if pairs else self._verifications()
         new = [trial for trial in trials if trial not in self._asked]
+        for trial in new:
+            if self._rate(trial.samples) is None:
+                self._pilots.setdefault(_octave(trial.samples), []).append(trial)
         self._asked.update(dict.fromkeys(new))
         self._awaited.update(new)
         return new
@@ -122,27 +127,21 @@ class CellSearch:
         return bool(self.results[trial]["outcome"] == Outcome.FITTED.value)
 
     def _round(self, pairs: Sequence[Pair]) -> Iterator[EmcTrial]:
-        """Yield the trainings of some pairs; in an octave without a learning rate, the first pair's with every rate."""
-        waiting: set[int] = set()
+        """Yield the trainings of some pairs; in an octave without a learning rate with every rate."""
         for n, seed in pairs:
-            octave = _octave(n)
             rate = self._rate(n)
-            if rate is not None:
-                yield self._trial(n, seed, rate)
-            elif octave not in waiting:
-                waiting.add(octave)
-                for each in self._rates:
-                    yield self._trial(n, seed, each)
+            for each in self._rates if rate is None else [rate]:
+                yield self._trial(n, seed, each)
 
     def _rate(self, n: int) -> float | None:
         """Return the learning rate for samples of n, None while it is not chosen."""
+        if len(self._rates) == 1:
+            return self._rates[0]
         octave = _octave(n)
-        if octave not in self._chosen:
-            pilots = [trial for trial in self._asked if _octave(trial.samples) == octave][: len(self._rates)]
-            if len(self._rates) == 1:
-                self._chosen[octave] = self._rates[0]
-            elif len(pilots) == len(self._rates) and all(pilot in self.results for pilot in pilots):
-                self._chosen[octave] = min(pilots, key=lambda pilot: _rank(self.results[pilot])).lr
+        pilots = self._pilots.get(octave, ())
+        if octave not in self._chosen and pilots and all(pilot in self.results for pilot in pilots):
+            of = {rate: [self.results[pilot] for pilot in pilots if pilot.lr == rate] for rate in self._rates}
+            self._chosen[octave] = min(self._rates, key=lambda rate: _rank(of[rate]))
         return self._chosen.get(octave)
 
     def _verifications(self) -> list[EmcTrial]:
@@ -216,11 +215,13 @@ def _octave(n: int) -> int:
     return n.bit_length() - 1
 
 
-def _rank(row: Row) -> tuple[float, ...]:
-    """Return what orders the results of learning rates, the best first."""
-    fitted = row["outcome"] == Outcome.FITTED.value
-    diverged = row["outcome"] == Outcome.DIVERGED.value
-    return (not fitted, diverged, row["step"] if fitted else row["fewest_wrong"], row["train_loss"] or math.inf)
+def _rank(rows: Sequence[Row]) -> tuple[float, ...]:
+    """Return what orders learning rates by the results of their trainings, the best first."""
+    fitted = [row for row in rows if row["outcome"] == Outcome.FITTED.value]
+    failed = [row for row in rows if row["outcome"] != Outcome.FITTED.value]
+    diverged = sum(row["outcome"] == Outcome.DIVERGED.value for row in failed)
+    wrong, steps = sum(row["fewest_wrong"] for row in failed), sum(row["step"] for row in fitted)
+    return len(failed), diverged, wrong, steps, sum(row["train_loss"] or math.inf for row in failed)
 
 
 def _lot(digest: str, cell: Cell, n: int, seed: int) -> float:
