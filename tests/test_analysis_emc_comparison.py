@@ -24,6 +24,12 @@ KNOWN = {emc: seed_of(emc, failed=emc + 1) for emc in (16, 20, 40)}
 RAN_OUT, UNFITTED = seed_of(60, failed=None), seed_of(0, failed=16)
 
 
+def interval(found: MeanRatio) -> tuple[float, float]:
+    assert found.low is not None
+    assert found.high is not None
+    return found.low, found.high
+
+
 def exact(value: float, setting: int, seed: int) -> Ratio:
     return Ratio(setting, seed, value, value)
 
@@ -60,8 +66,8 @@ def test_the_mean_is_geometric_and_counts_what_is_certain() -> None:
     assert found.value == pytest.approx(2)
     assert (found.bound, found.pairs, found.higher, found.lower) == ("", 5, 3, 1)
     assert (found.settings, found.seeds, found.left_out) == (5, 1, 0)
-    assert found.low is not None and found.high is not None
-    assert 0.5 <= found.low < 2 < found.high <= 8
+    low, high = interval(found)
+    assert 0.5 <= low < 2 < high <= 8
 
 
 def test_equal_ratios_have_an_interval_of_no_width() -> None:
@@ -74,28 +80,37 @@ def test_the_interval_of_inverse_ratios_is_inverse() -> None:
     values = [(1 + setting + 0.1 * seed, setting, seed) for setting in range(4) for seed in range(3)]
     one = mean_ratio([exact(*value) for value in values])
     other = mean_ratio([exact(1 / value, setting, seed) for value, setting, seed in values])
-    assert one.value is not None and other.value is not None
-    assert one.value * other.value == pytest.approx(1)
-    assert one.low is not None and other.high is not None
-    assert one.low * other.high == pytest.approx(1, rel=0.02)  # percentiles of 1000 draws are not quite symmetrical
+    assert math.log(one.value or 0) == pytest.approx(-math.log(other.value or 0))
+    assert interval(one)[0] * interval(other)[1] == pytest.approx(
+        1, rel=0.02
+    )  # percentiles of 1000 draws are not quite symmetrical
+
+
+def test_the_mean_is_over_settings_of_which_all_is_known() -> None:
+    known = [exact(2, 0, 0), exact(2, 0, 1), exact(8, 1, 0)]
+    found = mean_ratio([*known, Ratio(1, 1, 3, math.inf)])
+    assert found.value == pytest.approx(2)
+    assert (found.bound, found.pairs, found.bounds, found.left_out, found.settings) == ("", 2, 0, 2, 1)
+    assert (found.higher, found.lower) == (4, 0)
+    assert found.words("times", "pair") == "2 times (2 to 2; 2 pairs, 2 more left out, 1 setting only)"
 
 
 def test_bounds_from_one_side_make_a_bound_that_holds() -> None:
-    known = [exact(2, 0, 0), exact(2, 0, 1), exact(2, 1, 0)]
-    found = mean_ratio([*known, Ratio(1, 1, 0.5, math.inf)])
-    assert found.value == pytest.approx(2**0.5)
-    assert (found.bound, found.pairs, found.bounds, found.left_out) == ("at least", 4, 1, 0)
-    assert found.low is not None and found.high is None
-    assert found.words("times", "pair").startswith("at least 1.41 times (")
-    assert "or more; 4 pairs, 1 of them bounds, 2 settings only)" in found.words("times", "pair")
-    found = mean_ratio([*known, Ratio(1, 1, 0, 8)])
-    assert found.value == pytest.approx(2 * 2**0.5)
+    known = [exact(2, 0, 0), exact(2, 1, 0), exact(2, 1, 1)]
+    found = mean_ratio([*known, Ratio(0, 1, 0.5, math.inf), Ratio(1, 2, 2, math.inf), Ratio(1, 3, 0, math.inf)])
+    assert found.value == pytest.approx(8 ** (1 / 5))
+    assert (found.bound, found.pairs, found.bounds, found.left_out) == ("at least", 5, 2, 1)
+    assert (found.low is not None, found.high) == (True, None)
+    assert found.words("times", "pair").startswith("at least 1.52 times (")
+    assert "or more; 5 pairs, 2 of them bounds, 1 more left out, 2 settings only)" in found.words("times", "pair")
+    found = mean_ratio([*known, Ratio(0, 1, 0, 8), Ratio(1, 2, 0, 0.5)])
+    assert found.value == pytest.approx(2)
     assert (found.bound, found.low) == ("at most", None)
-    assert (found.higher, found.lower) == (3, 0)
+    assert (found.higher, found.lower) == (3, 1)
 
 
 def test_bounds_from_either_side_are_left_out_but_count_where_they_are_certain() -> None:
-    found = mean_ratio([exact(2, 0, 0), exact(2, 1, 0), Ratio(2, 0, 3, math.inf), Ratio(3, 0, 0, 0.5)])
+    found = mean_ratio([exact(2, 0, 0), exact(2, 1, 0), Ratio(0, 1, 3, math.inf), Ratio(1, 1, 0, 0.5)])
     assert found.value == pytest.approx(2)
     assert (found.bound, found.pairs, found.bounds, found.left_out) == ("", 2, 0, 2)
     assert (found.higher, found.lower) == (3, 1)
@@ -116,8 +131,8 @@ def test_one_pair_has_no_interval() -> None:
 
 def test_pairs_that_are_missing_leave_an_interval() -> None:
     found = mean_ratio([exact(2, 0, 0), exact(4, 1, 1), exact(3, 1, 2)])
-    assert found.low is not None and found.high is not None
-    assert 2 <= found.low <= 24 ** (1 / 3) <= found.high <= 4
+    low, high = interval(found)
+    assert 2 <= low <= 24 ** (1 / 3) <= high <= 4
 
 
 @pytest.mark.parametrize(("by_setting", "by_seed"), [(0.3, 0.0), (0.0, 0.3), (0.2, 0.2), (0.0, 0.0)])
@@ -128,8 +143,8 @@ def test_the_interval_covers_the_truth_whatever_varies(by_setting: float, by_see
     for _ in range(120):
         logs = by_setting * rng.normal(size=(6, 1)) + by_seed * rng.normal(size=5) + 0.1 * rng.normal(size=(6, 5))
         found = mean_ratio([exact(math.exp(x), *place) for place, x in np.ndenumerate(logs)])
-        assert found.low is not None and found.high is not None
-        covered += found.low <= 1 <= found.high
+        low, high = interval(found)
+        covered += low <= 1 <= high
     assert covered >= 108
 
 

@@ -123,11 +123,11 @@ def _range(seed: SeedThreshold) -> tuple[float, float]:
 def mean_ratio(ratios: Sequence[Ratio]) -> MeanRatio:
     """Return the geometric mean of ratios with its interval over settings and seeds.
 
-    Pairs that are bounds are used where they cannot mislead: when all of them bound the ratio from the same side, they
-    count as if the ratio were at its bound, and the result is then itself such a bound ('at least', 'at most'), of
-    whose interval the end on that side alone is kept. When there are bounds from either side, they are left out. Pairs
-    that say nothing (both EMC are lower bounds, say) are left out always. All that is certain counts in `higher` and
-    `lower`.
+    The mean is over the settings of which every pair is known: to drop single pairs would choose among seeds by what
+    came out. Where there is no such setting and all bounds are from the same side, all pairs that are known or such
+    bounds count, each bound as if the ratio were there; the result is then itself a bound ('at least', 'at most'), of
+    whose interval the end on that side alone is kept. With bounds from either side it is the mean of what is known.
+    `higher` and `lower` count all that is certain, whatever the mean is made from.
 
     The interval is that of `bootstrap.crossed_weights` over settings and seeds: a seed draws the same sample for all
     settings, so its pairs are no more independent than those of a setting. It is as wide as Student's quantile for the
@@ -141,16 +141,7 @@ def mean_ratio(ratios: Sequence[Ratio]) -> MeanRatio:
     -------
     MeanRatio
     """
-    known = [ratio for ratio in ratios if ratio.low == ratio.high]
-    at_least = [ratio for ratio in ratios if ratio.low > 0 and ratio.high == math.inf]
-    at_most = [ratio for ratio in ratios if ratio.low == 0 and ratio.high < math.inf]
-    bound: Bound = ""
-    bounds: list[Ratio] = []
-    if at_least and not at_most:
-        bound, bounds = "at least", at_least
-    elif at_most and not at_least:
-        bound, bounds = "at most", at_most
-    used = known + bounds
+    used, bounds, bound = _usable(ratios)
     logs = np.log([ratio.high if bound == "at most" else ratio.low for ratio in used])
     settings, seeds = _numbered([ratio.setting for ratio in used]), _numbered([ratio.seed for ratio in used])
     interval = _interval(logs, settings, seeds)
@@ -160,13 +151,29 @@ def mean_ratio(ratios: Sequence[Ratio]) -> MeanRatio:
         low=interval.low if interval and bound != "at most" else None,
         high=interval.high if interval and bound != "at least" else None,
         pairs=len(used),
-        bounds=len(bounds),
+        bounds=bounds,
         left_out=len(ratios) - len(used),
         higher=sum(ratio.low > 1 for ratio in ratios),
         lower=sum(ratio.high < 1 for ratio in ratios),
         settings=len(set(settings)),
         seeds=len(set(seeds)),
     )
+
+
+def _usable(ratios: Sequence[Ratio]) -> tuple[list[Ratio], int, Bound]:
+    """Return the ratios that a mean may be made from, how many of them are bounds, and what the mean then is."""
+    partly = {ratio.setting for ratio in ratios if ratio.low < ratio.high}
+    whole = [ratio for ratio in ratios if ratio.setting not in partly]
+    if whole:
+        return whole, 0, ""
+    known = [ratio for ratio in ratios if ratio.low == ratio.high]
+    at_least = [ratio for ratio in ratios if ratio.low > 0 and ratio.high == math.inf]
+    at_most = [ratio for ratio in ratios if ratio.low == 0 and ratio.high < math.inf]
+    if at_least and not at_most:
+        return known + at_least, len(at_least), "at least"
+    if at_most and not at_least:
+        return known + at_most, len(at_most), "at most"
+    return known, 0, ""
 
 
 def _numbered(keys: Sequence[Hashable]) -> IntArray:
