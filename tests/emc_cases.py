@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +12,10 @@ from unittest.mock import patch
 import numpy as np
 
 from capacity.experiments import EmcConfig, roster
-from capacity.experiments.emc_plan import Cell
 from capacity.experiments.emc_trial import EmcTrial
+from capacity.experiments.roster import Plan
+from capacity.experiments.trial import TrialConfig
+from capacity.reporting import emc as emc_report
 from capacity.reporting.emc import EmcReport, report_emc
 
 INPUTS = 10
@@ -24,9 +25,9 @@ FACTORS = {
 """How many times as many examples are fitted as with semantic labels, SGD and ReLU."""
 
 
-def parameters_of(cell: Cell | EmcTrial) -> int:
+def parameters_of(trial: EmcTrial) -> int:
     """Return P of a network of `INPUTS` inputs and two classes, or as many as are asked for."""
-    sizes = [INPUTS, *(cell.width,) * cell.depth, cell.classes or 2]
+    sizes = [INPUTS, *(trial.width,) * trial.depth, trial.classes or 2]
     return sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
 
 
@@ -37,22 +38,28 @@ def capacity_of(trial: EmcTrial) -> float:
     return 0.5 * parameters_of(trial) * factor * (1 + 0.04 * trial.seed) * (1 + 0.1 * rng.random())
 
 
-def made_up_report(
-    folder: Path, *, fits: Callable[[EmcTrial], float] = capacity_of, unfinished: int = 0, **settings: Any
-) -> EmcReport:
-    """Return the report of a study of 5,000 examples in which a training fits up to `fits` examples."""
+def made_up_report(folder: Path, *, unfinished: int = 0, **settings: Any) -> EmcReport:
+    """Return the report of a study of 5,000 examples in which a training fits up to `capacity_of` examples.
+
+    Tables are written; figures are made, but not rendered to files, which would take longer than all else.
+    """
     config = EmcConfig(data="made up", **({"n_max": 5000, "lrs": 0.1, "seeds": 5} | settings))
     status = SimpleNamespace(total=100, done=100 - unfinished)
     study: Any = SimpleNamespace(
         facts={"data_digest": "none"}, path=folder, data_name="made-up data", dataset_size=5000, status=lambda: status
     )
     replay = roster.replay
-    with patch.object(roster, "replay", lambda plan, _: replay(plan, lambda trial: _row(trial, fits(trial)))):  # type: ignore[arg-type]
+
+    def made_up(plan: Plan, result: object) -> object:
+        return replay(plan, _row)
+
+    with patch.object(roster, "replay", made_up), patch.object(emc_report, "figure_files", lambda figures: []):
         return report_emc(study, config, folder / "figures")
 
 
-def _row(trial: EmcTrial, fits: float) -> dict[str, Any]:
-    wrong = max(0, math.ceil(0.15 * (trial.samples - fits)))
+def _row(trial: TrialConfig) -> dict[str, Any]:
+    assert isinstance(trial, EmcTrial)
+    wrong = max(0, math.ceil(0.15 * (trial.samples - capacity_of(trial))))
     ends = "step_limit" if trial.full else "stalled"
     return {
         "outcome": "fitted" if wrong == 0 else ends,

@@ -109,18 +109,20 @@ def test_bounds_from_one_side_make_a_bound_that_holds() -> None:
     assert (found.higher, found.lower) == (3, 1)
 
 
-def test_bounds_from_either_side_are_left_out_but_count_where_they_are_certain() -> None:
-    found = mean_ratio([exact(2, 0, 0), exact(2, 1, 0), Ratio(0, 1, 3, math.inf), Ratio(1, 1, 0, 0.5)])
-    assert found.value == pytest.approx(2)
-    assert (found.bound, found.pairs, found.bounds, found.left_out) == ("", 2, 0, 2)
+def test_bounds_from_either_side_leave_the_mean_open_but_count_where_they_are_certain() -> None:
+    ratios = [exact(2, 0, 0), exact(2, 1, 0), Ratio(0, 1, 3, math.inf), Ratio(1, 1, 0, 0.5)]
+    found = mean_ratio(ratios)
+    assert (found.value, found.low, found.high, found.pairs, found.left_out) == (None, None, None, 0, 4)
     assert (found.higher, found.lower) == (3, 1)
-    assert "2 more left out" in found.words("times", "pair")
+    assert found.words("times", "pair") == "not known (4 pairs that bounds leave open)"
+    found = mean_ratio([*ratios, exact(5, 2, 0)])
+    assert (found.value, found.pairs, found.left_out) == (pytest.approx(5), 1, 4)
 
 
 def test_nothing_known_is_said_to_be_so() -> None:
     found = mean_ratio([Ratio(0, 0, 0, math.inf)] * 2)
     assert (found.value, found.low, found.high, found.pairs, found.left_out) == (None, None, None, 0, 2)
-    assert found.words("times", "pair") == "not known (2 pairs that are only bounds)"
+    assert found.words("times", "pair") == "not known (2 pairs that bounds leave open)"
 
 
 def test_one_pair_has_no_interval() -> None:
@@ -137,15 +139,15 @@ def test_pairs_that_are_missing_leave_an_interval() -> None:
 
 @pytest.mark.parametrize(("by_setting", "by_seed"), [(0.3, 0.0), (0.0, 0.3), (0.2, 0.2), (0.0, 0.0)])
 def test_the_interval_covers_the_truth_whatever_varies(by_setting: float, by_seed: float) -> None:
-    """Of 120 studies of 6 settings and 5 seeds at least 90 % must cover; 95 % do nominally, more without effects."""
+    """Of 80 studies of 6 settings and 5 seeds at least 90 % must cover; 95 % do nominally, more without effects."""
     rng = np.random.default_rng(4)
     covered = 0
-    for _ in range(120):
+    for _ in range(80):
         logs = by_setting * rng.normal(size=(6, 1)) + by_seed * rng.normal(size=5) + 0.1 * rng.normal(size=(6, 5))
         found = mean_ratio([exact(math.exp(x), *place) for place, x in np.ndenumerate(logs)])
         low, high = interval(found)
         covered += low <= 1 <= high
-    assert covered >= 108
+    assert covered >= 72
 
 
 def test_ratios_in_words() -> None:

@@ -40,7 +40,7 @@ class MeanRatio:
     Attributes
     ----------
     value : float or None
-        None when no pair says anything.
+        None when it is not known, see `mean_ratio`.
     bound : {'', 'at least', 'at most'}
         What `value` is: the mean, or a bound of it.
     low, high : float or None
@@ -73,7 +73,7 @@ class MeanRatio:
     def words(self, unit: str, of: str) -> str:
         """Return what was found: "1.35 times (1.2 to 1.5; 12 pairs)" for the unit "times", of "pair"."""
         if self.value is None:
-            return f"not known ({self.left_out} {of}s that are only bounds)"
+            return f"not known ({self.left_out} {of}s that bounds leave open)"
         said = [f"{self.pairs} {of}{'s' * (self.pairs != 1)}"]
         said += [f"{self.bounds} of them bounds"] * (self.bounds > 0)
         said += [f"{self.left_out} more left out"] * (self.left_out > 0)
@@ -126,8 +126,8 @@ def mean_ratio(ratios: Sequence[Ratio]) -> MeanRatio:
     The mean is over the settings of which every pair is known: to drop single pairs would choose among seeds by what
     came out. Where there is no such setting and all bounds are from the same side, all pairs that are known or such
     bounds count, each bound as if the ratio were there; the result is then itself a bound ('at least', 'at most'), of
-    whose interval the end on that side alone is kept. With bounds from either side it is the mean of what is known.
-    `higher` and `lower` count all that is certain, whatever the mean is made from.
+    whose interval the end on that side alone is kept. With bounds from either side it is not known. `higher` and
+    `lower` count all that is certain, whatever the mean is made from.
 
     The interval is that of `bootstrap.crossed_weights` over settings and seeds: a seed draws the same sample for all
     settings, so its pairs are no more independent than those of a setting. It is as wide as Student's quantile for the
@@ -173,7 +173,7 @@ def _usable(ratios: Sequence[Ratio]) -> tuple[list[Ratio], int, Bound]:
         return known + at_least, len(at_least), "at least"
     if at_most and not at_least:
         return known + at_most, len(at_most), "at most"
-    return known, 0, ""
+    return [], 0, ""
 
 
 def _numbered(keys: Sequence[Hashable]) -> IntArray:

@@ -15,8 +15,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from capacity.plots.halting import short
 from capacity.plots.style import GREY, look, sequence_colors, titled_figure
 
-_COLUMNS = 3
-
 
 class Reached(NamedTuple):
     """The share of a sample of `n` that a training classified correctly at best; `early`: it was ended early."""
@@ -69,13 +67,13 @@ def accuracy_figure(panels: Sequence[AccuracyPanel], target: float, headline: st
     """
     widths = sorted({training.width for panel in panels for training in panel.trainings})
     colors = sequence_colors(widths)
-    columns = min(len(panels), _COLUMNS)
+    columns = _columns(len(panels))
     rows = math.ceil(len(panels) / columns)
     with look():
         figure = titled_figure(
             headline, captions, (max(2.7 * columns, 6) + 0.6, (2.3 if rows > 1 else 3.2) * rows + 1.6)
         )
-        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        axes = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
         for ax, panel in zip(axes, panels, strict=False):
             ax.set_title(panel.name, fontsize=8 if columns > 1 else 10)
             _trainings(ax, panel, target, colors)
@@ -83,6 +81,10 @@ def accuracy_figure(panels: Sequence[AccuracyPanel], target: float, headline: st
         figure.supylabel("Training accuracy reached (%)", fontsize=10)
         figure.legend(handles=_legend(panels, colors), loc="outside lower left", ncols=min(len(widths) + 1, 7))
     return figure
+
+
+def _columns(panels: int) -> int:
+    return 1 if panels == 1 else 2 if panels in (2, 4) else 3
 
 
 def _trainings(ax: Axes, panel: AccuracyPanel, target: float, colors: Mapping[int, Any]) -> None:
@@ -120,8 +122,7 @@ def _axes(axes: Sequence[Axes], panels: Sequence[AccuracyPanel]) -> None:
     first.xaxis.set_minor_formatter(NullFormatter())
     for ax in axes[len(panels) :]:
         ax.set_visible(False)
-    columns = min(len(panels), _COLUMNS)
-    for ax in axes[max(len(panels) - columns, 0) : len(panels)]:
+    for ax in axes[max(len(panels) - _columns(len(panels)), 0) : len(panels)]:
         ax.tick_params(labelbottom=True)
         ax.set_xlabel("Examples in the sample")
 

@@ -134,9 +134,8 @@ def _conclusion(lines: Sequence[EmcLine], compared: Sequence[Comparison], unfini
 
 def _line_words(line: EmcLine) -> str:
     mean = per_parameter(line)
-    if mean.value is None:
-        return line.reason
-    return f"{line.reason}; geometric mean {' '.join([mean.short(), *(f'({span})' for span in mean.span())])}"
+    known = mean.value is not None
+    return line.reason + f"; geometric mean {mean.words('examples a parameter', 'value')}" * known
 
 
 def _range(lines: Sequence[EmcLine]) -> list[str]:

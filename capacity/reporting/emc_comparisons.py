@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from capacity.reporting.emc_lines import ASPECTS, aspect_name, capital
 
@@ -141,11 +141,14 @@ def comparisons(points: Points, order: Sequence[Cell]) -> list[Comparison]:
     for aspect in ASPECTS:
         cells = [cell for cell in order if cell.depth or aspect not in ("activation", "depth")]
         levels = list(dict.fromkeys(getattr(cell, aspect) for cell in cells))
-        baseline = "relu" if "relu" in levels else next(iter(levels), None)
+        if len(levels) < 2:
+            continue
+        baseline = "relu" if "relu" in levels else levels[0]
         kinds = list(dict.fromkeys(cell.labels for cell in order)) if aspect != "labels" else []
         groups = kinds if len(kinds) > 1 else []
+        change: dict[str, Any] = {aspect: baseline}
         for level in (level for level in levels if level != baseline):
-            pairs = [(cell, replace(cell, **{aspect: baseline})) for cell in cells if getattr(cell, aspect) == level]
+            pairs = [(cell, replace(cell, **change)) for cell in cells if getattr(cell, aspect) == level]
             known = [(one, other) for one, other in pairs if one in points and other in points]
             for among in [*([] if groups and aspect == "classes" else [""]), *groups]:
                 chosen = [(points[one], points[other]) for one, other in known if among in ("", one.labels)]

@@ -110,7 +110,7 @@ def _ratio_figures(
 ) -> dict[str, Figure]:
     from capacity import plots
 
-    captions = titles.captions("geometric mean, 95% interval over networks and seeds, number of values")
+    captions = titles.captions("geometric mean (95% interval over networks and seeds); values")
     means = {cell: per_parameter(line) for cell, line in lines.items()}
     rows = [
         plots.RatioRow(capital(words_of(cell, headings)), words_of(cell, names), mean)
@@ -121,7 +121,7 @@ def _ratio_figures(
     if rows:
         headline = f"EMC over the number of parameters on {titles.data}"
         figures["per_parameter"] = plots.ratio_figure(rows, headline, captions, unit="Examples a parameter")
-    captions = titles.captions("pairs alike in all else: geometric mean, 95% interval over settings and seeds, pairs")
+    captions = titles.captions("pairs alike in all else: geometric mean (95% interval over settings and seeds); pairs")
     rows = [
         plots.RatioRow(
             f"{capital(found.aspect)}: over {aspect_name(found.aspect, found.baseline)}",
