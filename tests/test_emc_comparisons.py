@@ -130,6 +130,17 @@ def test_only_pairs_of_the_same_seed_and_width_are_compared() -> None:
     assert comparisons({one: points[one], lonely: points[lonely]}, [one, other, lonely]) == []
 
 
+def test_parameters_are_compared_over_the_settings_that_the_ratio_is_of() -> None:
+    cells = [Cell("random", 0, "sgd", "relu", depth, width) for depth, width in product((1, 2), (8, 16))]
+    parameters = dict(zip(cells, (10, 20, 30, 200), strict=True))
+    runs = {cell: [(20 * cell.depth, 0, True), (50, 0, False)] for cell in cells}
+    runs[cells[-1]] = [(50, 0, True)]  # at least 50
+    points = {cell: emc_point(cell.width, parameters[cell], runs[cell]) for cell in cells}
+    (found,) = comparisons(points, cells)
+    assert (found.mean.value, found.mean.pairs, found.mean.left_out) == (pytest.approx(2), 1, 1)
+    assert found.parameters == pytest.approx(3)
+
+
 def test_an_activation_is_none_of_a_network_without_hidden_layers() -> None:
     cells = [Cell("random", 0, "sgd", activation, 0, 1) for activation in ("tanh", "relu")]
     runs = [(20, 0, True), (30, 0, False)]

@@ -52,8 +52,10 @@ class MeanRatio:
         Pairs that it could not be made from.
     higher, lower : int
         Of all pairs those whose ratio is certainly above 1, and certainly below.
-    settings, seeds : int
-        How many of each are behind `pairs`.
+    of : tuple of Hashable
+        The settings behind `pairs`.
+    seeds : int
+        How many seeds are.
     confidence : float
     """
 
@@ -66,9 +68,14 @@ class MeanRatio:
     left_out: int
     higher: int
     lower: int
-    settings: int
+    of: tuple[Hashable, ...]
     seeds: int
     confidence: float = CONFIDENCE
+
+    @property
+    def settings(self) -> int:
+        """How many settings are behind `pairs`."""
+        return len(self.of)
 
     def words(self, unit: str, of: str) -> str:
         """Return what was found: "1.35 times (1.2 to 1.5; 12 pairs)" for the unit "times", of "pair"."""
@@ -155,7 +162,7 @@ def mean_ratio(ratios: Sequence[Ratio]) -> MeanRatio:
         left_out=len(ratios) - len(used),
         higher=sum(ratio.low > 1 for ratio in ratios),
         lower=sum(ratio.high < 1 for ratio in ratios),
-        settings=len(set(settings)),
+        of=tuple(dict.fromkeys(ratio.setting for ratio in used)),
         seeds=len(set(seeds)),
     )
 

@@ -92,7 +92,7 @@ def _panels(lines: Sequence[EmcLine], headline: str, captions: tuple[str, str], 
                     _line(ax, line, colors[place.color], number)
     figure.supylabel(_Y, fontsize=10)
     handles = [Line2D([], [], color=colors[name], linewidth=1.6, label=name) for name in names]
-    figure.legend(handles=handles + _signs(lines), loc="outside lower left", ncols=3)
+    figure.legend(handles=handles + _signs(lines), loc="outside lower left", ncols=3 if len(columns) > 2 else 2)
     return figure
 
 

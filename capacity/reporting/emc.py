@@ -145,7 +145,7 @@ def _range(lines: Sequence[EmcLine]) -> list[str]:
     if not values:
         return [f"In none of {len(lines)} lines is an EMC known."]
     ends = (min(values, key=lambda name: values[name]), max(values, key=lambda name: values[name]))
-    least, most = (f"{means[end].words('examples a parameter', 'value')} ({end})" for end in ends)
+    least, most = (f"{means[end].words('examples a parameter', 'value')} for {end}" for end in ends)
     return [f"In {len(lines)} lines, EMC is from {least} to {most}."]
 
 

@@ -80,7 +80,7 @@ class Comparison:
         The kind of labels, empty for all kinds together.
     mean : MeanRatio
     parameters : float
-        How many times the parameters there are, in the geometric mean over the settings.
+        How many times the parameters there are, in the geometric mean over the settings of `mean`.
     """
 
     aspect: str
@@ -168,8 +168,10 @@ def _comparison(
         ratios += [analysis.emc_ratio(setting, seed, others[seed.seed]) for seed in one.seeds if seed.seed in others]
     if not ratios:
         return []
-    sizes = math.exp(sum(math.log(one.parameters / other.parameters) for one, other in pairs) / len(pairs))
-    return [Comparison(aspect, level, baseline, among, analysis.mean_ratio(ratios), sizes)]
+    mean = analysis.mean_ratio(ratios)
+    counted = [pair for setting, pair in enumerate(pairs) if setting in mean.of] or pairs
+    sizes = [math.log(one.parameters / other.parameters) for one, other in counted]
+    return [Comparison(aspect, level, baseline, among, mean, math.exp(sum(sizes) / len(sizes)))]
 
 
 def per_parameter(line: EmcLine) -> MeanRatio:
