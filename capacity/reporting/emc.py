@@ -139,14 +139,15 @@ def _line_words(line: EmcLine) -> str:
 
 
 def _range(lines: Sequence[EmcLine]) -> list[str]:
-    """Return what is said of many lines: the least and the most examples a parameter."""
+    """Return what is said of many lines: the least and the most examples a parameter, of lines where they are known."""
     means = {line.name: per_parameter(line) for line in lines}
-    values = {name: mean.value for name, mean in means.items() if mean.value is not None}
+    values = {name: mean.value for name, mean in means.items() if mean.value is not None and not mean.bound}
     if not values:
-        return [f"In none of {len(lines)} lines is an EMC known."]
+        return [f"In none of {len(lines)} lines is EMC known but for bounds."]
     ends = (min(values, key=lambda name: values[name]), max(values, key=lambda name: values[name]))
     least, most = (f"{means[end].words('examples a parameter', 'value')} for {end}" for end in ends)
-    return [f"In {len(lines)} lines, EMC is from {least} to {most}."]
+    open_ends = f"; in {len(lines) - len(values)} lines there are only bounds" * (len(values) < len(lines))
+    return [f"In {len(lines)} lines, EMC is from {least} to {most}{open_ends}."]
 
 
 def _is_told(found: Comparison, compared: Sequence[Comparison]) -> bool:
