@@ -63,13 +63,24 @@ def test_the_files_hold_the_same_numbers(study: Study, report: EmcReport) -> Non
     with open(study.path / "figures" / "answers.csv", newline="") as file:
         answers = list(csv.DictReader(file))
     assert {(row["width"], row["fitted"]) for row in answers if row["labels"] == "semantic"} >= {("32", "True")}
-    assert report.figures == (study.path / "figures" / "emc.png",)
-    assert report.figures[0].stat().st_size > 10_000
+    trained: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in study.rows():
+        key = row["width"], row["labels"], row["samples"], row["seed"], row["lr"], row["outcome"]
+        trained.setdefault(key, []).append(row)
+    for row in answers:
+        n, seed, lr = int(row["n"]), int(row["seed"]), float(row["lr"])
+        (found,) = trained[int(row["width"]), row["labels"], n, seed, lr, row["outcome"]]
+        assert float(row["accuracy"]) == pytest.approx(1 - found["fewest_wrong"] / found["samples"])
+        assert (int(row["steps"]), row["fitted"]) == (found["step"], str(row["outcome"] == "fitted"))
+    names = ("emc", "accuracy", "per_parameter", "comparisons")
+    assert report.figures == tuple(study.path / "figures" / f"{name}.png" for name in names)
+    assert all(path.stat().st_size > 10_000 for path in report.figures)
 
 
 def test_the_conclusion_names_every_line_and_bounds_as_bounds(report: EmcReport) -> None:
     assert report.conclusion.startswith("Semantic labels: ")
     assert " Random labels: " in report.conclusion
+    assert "Random labels over semantic labels: " in report.conclusion
     assert "seeds fitted all there is" in report.conclusion
 
 

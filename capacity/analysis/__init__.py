@@ -22,6 +22,7 @@ from capacity.analysis.convergence_tables import (
 from capacity.analysis.curve import CapacityCurve, CurvePoint, capacity_curves, select_lr
 from capacity.analysis.data_law import DataLaw, fit_data_law
 from capacity.analysis.emc import EmcLine, EmcPoint, emc_line, emc_point, scan_steps
+from capacity.analysis.emc_comparison import MeanRatio, Ratio, emc_ratio, mean_ratio, per_parameter
 from capacity.analysis.exponent import Exponent, fit_exponent
 from capacity.analysis.halting import Halting, Patience, halting_time
 from capacity.analysis.halting_conclusion import halting_conclusion
@@ -53,10 +54,12 @@ __all__ = [
     "LawComparison",
     "LearningCurve",
     "LearningRow",
+    "MeanRatio",
     "Path",
     "PathRecorder",
     "Patience",
     "PowerLaw",
+    "Ratio",
     "Return",
     "ReturnOnInvestment",
     "ReturnRow",
@@ -74,6 +77,7 @@ __all__ = [
     "data_law_table",
     "emc_line",
     "emc_point",
+    "emc_ratio",
     "exponent_table",
     "fit_data_law",
     "fit_exponent",
@@ -86,7 +90,9 @@ __all__ = [
     "layer_groups",
     "learning_curve",
     "learning_table",
+    "mean_ratio",
     "median_interval",
+    "per_parameter",
     "return_on_investment",
     "roi_table",
     "scaling_table",

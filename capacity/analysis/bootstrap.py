@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from capacity.analysis.interval import Interval
-from capacity.analysis.observations import FloatArray, Observations
+from capacity.analysis.observations import FloatArray, IntArray, Observations
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -43,6 +43,33 @@ def seed_weights(runs: Observations, resamples: int) -> FloatArray:
     return weights
 
 
+def crossed_weights(*factors: IntArray) -> FloatArray:
+    """Return what each observation counts in each of `RESAMPLES` resamples of crossed factors.
+
+    Every factor's levels are drawn anew, each with all its observations, independently of the other factors; an
+    observation counts the product (the pigeonhole bootstrap: Owen 2007, Annals of Applied Statistics 1(2), 386-411;
+    Owen & Eckles 2012, 6(3), 895-927: no bootstrap of crossed factors is exact, and this one's variance is rather too
+    large than too small). Of n levels n - 1 are drawn, as in `seed_weights`; a factor of a single level stays as it is
+    and contributes no spread.
+
+    Parameters
+    ----------
+    *factors : ndarray of int, shape (N,)
+        For each factor the level of each of N observations, from 0 on.
+
+    Returns
+    -------
+    ndarray, shape (RESAMPLES, N), float64
+    """
+    rng = np.random.default_rng(_SEED)
+    weights = np.ones((RESAMPLES, len(factors[0])))
+    for levels in factors:
+        n = int(levels.max()) + 1
+        if n > 1:
+            weights *= (rng.multinomial(n - 1, np.full(n, 1 / n), size=RESAMPLES) * (n / (n - 1)))[:, levels]
+    return weights
+
+
 def resample(estimate: Callable[[FloatArray], FloatArray], runs: Observations) -> FloatArray | None:
     """Return the estimate on every resample.
 
@@ -68,6 +95,11 @@ def degrees(runs: Observations) -> int:
 
 
 def percentile_ends(draws: FloatArray, runs: Observations) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the `CONFIDENCE` intervals of draws of shape (resamples, ...), each of shape (...)."""
+    return expanded_ends(draws, degrees(runs))
+
+
+def expanded_ends(draws: FloatArray, degrees_of_freedom: int) -> tuple[FloatArray, FloatArray]:
     """Return the ends of the `CONFIDENCE` intervals of draws of shape (resamples, ...), each of shape (...).
 
     Percentiles of the draws, taken further out than 2.5 and 97.5 % when there are few seeds: at the probability at
@@ -78,7 +110,7 @@ def percentile_ends(draws: FloatArray, runs: Observations) -> tuple[FloatArray, 
     """
     from scipy.stats import norm, t
 
-    tail = norm.cdf(-t.ppf((1 + CONFIDENCE) / 2, degrees(runs)))
+    tail = norm.cdf(-t.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom))
     # The draws nearest outside, not a mean of two: that keeps the invariance, and a draw may be infinite.
     return np.quantile(draws, tail, axis=0, method="lower"), np.quantile(draws, 1 - tail, axis=0, method="higher")
 

@@ -10,7 +10,8 @@ import click
 from capacity.analysis.words import number
 
 if TYPE_CHECKING:
-    from capacity.reporting.emc import EmcReport, EmcRow
+    from capacity.reporting.emc import EmcReport
+    from capacity.reporting.emc_rows import EmcRow
 
 
 def show_table(report: EmcReport, samples: int) -> None:

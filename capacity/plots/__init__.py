@@ -7,7 +7,9 @@ settings neither change nor matter.
 from __future__ import annotations
 
 from capacity.plots.curve import capacity_figure
-from capacity.plots.emc import emc_figure
+from capacity.plots.emc import Place, emc_figure
+from capacity.plots.emc_accuracy import AccuracyPanel, Reached, accuracy_figure
+from capacity.plots.emc_comparison import RatioRow, ratio_figure
 from capacity.plots.exponents import exponent_figure
 from capacity.plots.halting import halting_figure
 from capacity.plots.learning import learning_figure
@@ -18,12 +20,18 @@ from capacity.plots.trajectory import GROUPS, QUANTITIES, trajectory_figure
 __all__ = [
     "GROUPS",
     "QUANTITIES",
+    "AccuracyPanel",
+    "Place",
+    "RatioRow",
+    "Reached",
     "Setting",
+    "accuracy_figure",
     "capacity_figure",
     "emc_figure",
     "exponent_figure",
     "halting_figure",
     "learning_figure",
+    "ratio_figure",
     "render",
     "roi_figure",
     "trajectory_figure",

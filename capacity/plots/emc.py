@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,12 +16,23 @@ from capacity.plots.axes import decade_ticks
 from capacity.plots.halting import short
 from capacity.plots.style import GREY, depth_colors, look, titled_figure
 
+_X, _Y = "Parameters", "Effective model complexity (examples)"
 _DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "alpha": 0.5, "markeredgewidth": 0}
 _UP: dict[str, Any] = {"linestyle": "none", "marker": r"$\uparrow$", "markersize": 7}
 _DOWN: dict[str, Any] = {"linestyle": "none", "marker": r"$\downarrow$", "markersize": 7}
 
 
-def emc_figure(lines: Sequence[EmcLine], headline: str, captions: tuple[str, str]) -> Figure:
+class Place(NamedTuple):
+    """Where a line is drawn: the column and the row of its panel, and what its colour stands for, in words."""
+
+    column: str
+    row: str
+    color: str
+
+
+def emc_figure(
+    lines: Sequence[EmcLine], headline: str, captions: tuple[str, str], places: Sequence[Place] = ()
+) -> Figure:
     """Draw EMC against parameters on logarithmic axes, a colour a line, with the diagonal where it equals them.
 
     Dots are seeds; the line joins the geometric means over seeds, with bars of one standard error. An upward arrow is a
@@ -36,23 +47,52 @@ def emc_figure(lines: Sequence[EmcLine], headline: str, captions: tuple[str, str
         Title.
     captions : tuple of two str
         How the numbers were made, for below the title.
+    places : sequence of Place
+        One a line, where they are too many for one panel; else none.
 
     Returns
     -------
     matplotlib Figure
     """
     with look():
-        figure = titled_figure(headline, captions, (7, 4.9 + 0.16 * len(lines)))
-        ax = figure.add_subplot()
-        colors = depth_colors(range(len(lines)))
-        for place, line in enumerate(lines):
-            _line(ax, line, colors[place], place)
-        _axes(ax, lines)
-        handles = [
-            Line2D([], [], color=colors[i], linewidth=1.6, label=f"{line.name}: {line.reason}")
-            for i, line in enumerate(lines)
-        ]
-        figure.legend(handles=handles + _signs(lines), loc="outside lower left", ncols=1)
+        return _panels(lines, headline, captions, places) if places else _one_panel(lines, headline, captions)
+
+
+def _one_panel(lines: Sequence[EmcLine], headline: str, captions: tuple[str, str]) -> Figure:
+    figure = titled_figure(headline, captions, (7, 4.9 + 0.16 * len(lines)))
+    ax = figure.add_subplot()
+    colors = depth_colors(range(len(lines)))
+    for place, line in enumerate(lines):
+        _line(ax, line, colors[place], place)
+    _axes(ax, lines)
+    ax.set_xlabel(_X)
+    ax.set_ylabel(_Y)
+    handles = [
+        Line2D([], [], color=colors[i], linewidth=1.6, label=f"{line.name}: {line.reason}")
+        for i, line in enumerate(lines)
+    ]
+    figure.legend(handles=handles + _signs(lines), loc="outside lower left", ncols=1)
+    return figure
+
+
+def _panels(lines: Sequence[EmcLine], headline: str, captions: tuple[str, str], places: Sequence[Place]) -> Figure:
+    columns, rows, names = (list(dict.fromkeys(values)) for values in zip(*places, strict=True))
+    colors = dict(zip(names, depth_colors(range(len(names))).values(), strict=True))
+    figure = titled_figure(headline, captions, (max(2.7 * len(columns), 5) + 0.8, 2.4 * len(rows) + 2))
+    axes = figure.subplots(len(rows), len(columns), sharex=True, sharey=True, squeeze=False)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            ax = axes[i, j]
+            _axes(ax, lines)
+            ax.set_title(", ".join(filter(None, (column, row))), fontsize=8)
+            if i == len(rows) - 1:
+                ax.set_xlabel(_X)
+            for number, (line, place) in enumerate(zip(lines, places, strict=True)):
+                if place[:2] == (column, row):
+                    _line(ax, line, colors[place.color], number)
+    figure.supylabel(_Y, fontsize=10)
+    handles = [Line2D([], [], color=colors[name], linewidth=1.6, label=name) for name in names]
+    figure.legend(handles=handles + _signs(lines), loc="outside lower left", ncols=3 if len(columns) > 2 else 2)
     return figure
 
 
@@ -103,8 +143,6 @@ def _axes(ax: Axes, lines: Sequence[EmcLine]) -> None:
     ax.xaxis.set_minor_locator(LogLocator(subs=range(2, 10)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda size, _: short(size)))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel("Parameters")
-    ax.set_ylabel("Effective model complexity (examples)")
 
 
 def _signs(lines: Sequence[EmcLine]) -> list[Any]:
