@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from capacity.analysis.outlook import Outlook
 from capacity.data import Dataset, derive_dataset
 from capacity.experiments.outcomes import Outcome
-from capacity.experiments.trial import Curves, Ending, Entry, TrialConfig
+from capacity.experiments.trial import Curves, Ending, Entry, TrialConfig, digest_of
 from capacity.training import Trainer
 
 
@@ -25,6 +26,7 @@ class EmcTrial(TrialConfig):
     `samples` is n, the rows of the sample, which the seed draws; a seed's smaller sample lies in its larger. `labels`,
     `classes` (0: those of the data) and `selection` say what the data are made into, see
     :func:`capacity.data.derive_dataset`. `full` is 1 for a training that runs to its limit whatever its curve says.
+    `test` is 1 for one whose error on the test split is measured where it ends.
     """
 
     kind: ClassVar[str] = "emc"
@@ -35,10 +37,12 @@ class EmcTrial(TrialConfig):
         "train_top1": "REAL",
         "fewest_wrong": "INTEGER",
         "hopeless_step": "INTEGER",
+        "test_top1": "REAL",
     }
     free: ClassVar[tuple[str, ...]] = ("lr", "seed", "samples", "full")
     order: ClassVar[tuple[str, ...]] = (
         "labels", "classes", "optimizer", "activation", "depth", "width", "seed", "samples", "lr", "full",
+        "test",
     )  # fmt: skip
 
     labels: str
@@ -49,6 +53,13 @@ class EmcTrial(TrialConfig):
     check_every: int
     steps: int
     full: int
+    test: int = 0
+
+    @cached_property
+    def key(self) -> str:
+        """As for all trials, but those that are not tested have the keys that they had when none was."""
+        asked = {name: value for name, value in asdict(self).items() if self.test or name != "test"}
+        return digest_of({"revision": self.revision, **asked})[:16]
 
     @property
     def label(self) -> str:
@@ -77,11 +88,19 @@ class EmcTrial(TrialConfig):
 
     @staticmethod
     def measure(trainer: Trainer, trials: Sequence[EmcTrial]) -> dict[str, NDArray[np.float64]]:
-        """Measure loss and error on the trials' own samples."""
+        """Measure loss and error on the trials' own samples, and test those that are to be tested and end here."""
         found = trainer.evaluate("train")
-        return {
+        measured = {
             "step": np.full(len(trials), float(trainer.step)), "train_loss": found.loss, "train_top1": found.top1
         }  # fmt: skip
+        if trials[0].test:
+            last = trainer.step >= trials[0].steps
+            ends = [
+                math.isfinite(loss) and (last or trial._fits(error))
+                for trial, loss, error in zip(trials, found.loss, found.top1, strict=True)
+            ]
+            measured["test_top1"] = np.where(ends, trainer.evaluate("test").top1 if any(ends) else math.nan, math.nan)
+        return measured
 
     def ending(self, samples: int) -> Ending:
         """Return what ends the trial once it has fitted or diverged, at its limit, or when it is hopeless."""
@@ -90,10 +109,9 @@ class EmcTrial(TrialConfig):
         def end(step: int, entry: Entry) -> Outcome | None:
             if not math.isfinite(entry["train_loss"]):
                 return Outcome.DIVERGED
-            wrong = self._wrong(entry["train_top1"])
-            if wrong <= self.allowed:
+            if self._fits(entry["train_top1"]):
                 return Outcome.FITTED
-            hopeless = outlook.update(step, wrong)
+            hopeless = outlook.update(step, self._wrong(entry["train_top1"]))
             if step >= self.steps:
                 return Outcome.STEP_LIMIT
             return Outcome.STALLED if hopeless and not self.full else None
@@ -113,7 +131,11 @@ class EmcTrial(TrialConfig):
             "train_top1": curves["train_top1"][-1],
             "fewest_wrong": min(wrong),
             "hopeless_step": next(judged, None),
+            "test_top1": curves.get("test_top1", (None,))[-1],
         }
+
+    def _fits(self, error: float) -> bool:
+        return self._wrong(error) <= self.allowed
 
     def _wrong(self, error: float) -> int:
         return round(error * self.samples)

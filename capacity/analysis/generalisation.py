@@ -1,0 +1,297 @@
+"""Does how much a network can fit say how well it generalises? (Shwartz-Ziv et al. 2024, figure 1, right)
+
+The paper has "the difference in capacity to fit correctly labeled and incorrectly labeled samples" predict
+generalisation, and does not publish how that difference is normalised. So four quantities of a network are looked at,
+none of which is divided by its parameters:
+
+================  =====================================================================================
+`semantic`        log EMC with the data's own labels
+`random`          log EMC with labels drawn at random
+`difference`      EMC(semantic) - EMC(random), in examples: the paper's words
+`ratio`           log EMC(semantic) - log EMC(random), since the paper averages log EMC: how many times more
+================  =====================================================================================
+
+Each is a mean over seeds. A seed draws the same sample and the same start for both kinds of labels, so differences are
+taken seed by seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from capacity.analysis.bootstrap import RESAMPLES, degrees, percentile_interval, seed_weights
+from capacity.analysis.interval import Interval
+from capacity.analysis.observations import FloatArray, IntArray, Observations
+from capacity.analysis.threshold import SeedThreshold
+
+QUANTITIES: Mapping[str, str] = {
+    "semantic": "EMC(semantic)",
+    "random": "EMC(random)",
+    "difference": "EMC(semantic) - EMC(random)",
+    "ratio": "EMC(semantic) / EMC(random)",
+}
+"""What test accuracy is set against, with its name for people."""
+LOGARITHMIC = ("semantic", "random", "ratio")
+"""Those whose logarithm is averaged and correlated."""
+LEAST = 4
+"""Networks from which on coefficients are given: with three, Kendall's tau has four values."""
+_PIECE = 2_000_000  # numbers in memory at once
+_EQUAL = 1e-9  # of the largest: means that differ by less are equal but for rounding
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, trained one way, and what its seeds came to.
+
+    Attributes
+    ----------
+    name : str
+        What tells it from others of its width, for a legend.
+    width, parameters : int
+    accuracy : mapping of int to float
+        Share of the test split that it classifies correctly, by seed; NaN where that is not known.
+    semantic, random : tuple of SeedThreshold
+        What the searches with either kind of labels say; empty where there was none.
+    """
+
+    name: str
+    width: int
+    parameters: int
+    accuracy: Mapping[int, float]
+    semantic: tuple[SeedThreshold, ...]
+    random: tuple[SeedThreshold, ...]
+
+    @property
+    def tested(self) -> bool:
+        """Whether it has a test accuracy, for every seed."""
+        return bool(self.accuracy) and all(math.isfinite(share) for share in self.accuracy.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A quantity of a tested network.
+
+    Attributes
+    ----------
+    values : ndarray, shape (S,)
+        A value a seed, in examples or the natural logarithm of that (`LOGARITHMIC`).
+    accuracy : ndarray, shape (S,)
+        The seeds' test accuracy.
+    at_least, at_most : bool
+        Whether the values are bounds only, since for some seed the examples ran out before a training failed.
+    """
+
+    values: FloatArray
+    accuracy: FloatArray
+    at_least: bool
+    at_most: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether no value is a bound."""
+        return not (self.at_least or self.at_most)
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A coefficient of correlation.
+
+    Attributes
+    ----------
+    value : float
+    interval : Interval or None
+        How far it would move with other networks of this kind; None where resampling them never changes it.
+    over_seeds : Interval or None
+        How far it would move with other seeds of these networks; None with a single seed, or where it never changes.
+        Resampling adds to the seeds' noise, so where that is large the interval lies nearer to 0 than it should.
+    """
+
+    value: float
+    interval: Interval | None
+    over_seeds: Interval | None
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Test accuracy against a quantity, over networks.
+
+    Attributes
+    ----------
+    quantity : str
+        A key of `QUANTITIES`.
+    networks : int
+        Those that the coefficients are from.
+    left_out : int
+        Tested networks of which an EMC is not known but for a bound: for some seed the examples ran out, the smallest
+        sample was not fitted, or the search has not come to its end.
+    pearson, kendall : Coefficient or None
+        Pearson's r and Kendall's tau-b; None where the reason says why.
+    reason : str
+        What was found, for people; no full stop.
+    """
+
+    quantity: str
+    networks: int
+    left_out: int
+    pearson: Coefficient | None
+    kendall: Coefficient | None
+    reason: str
+
+
+def look(network: Network, quantity: str) -> Seen | None:
+    """Return a quantity of a network; None where it has none, even as a bound on one side."""
+    wanted = [name for name in ("semantic", "random") if quantity in (name, "difference", "ratio")]
+    of_seed = [{found.seed: found for found in getattr(network, name)} for name in wanted]
+    seeds = sorted(network.accuracy)
+    if not network.tested or any(sorted(found) != seeds or not all(s.emc for s in found.values()) for found in of_seed):
+        return None
+    emc = np.array([[found[seed].emc for seed in seeds] for found in of_seed], np.float64)
+    of_each = np.log(emc) if quantity in LOGARITHMIC else emc
+    values = of_each[0] - of_each[1] if len(wanted) == 2 else of_each[0]
+    bounds = [any(threshold.at_least for threshold in found.values()) for found in of_seed]
+    if all(bounds) and len(bounds) == 2:
+        return None
+    accuracy = np.array([network.accuracy[seed] for seed in seeds])
+    return Seen(values, accuracy, at_least=bounds[0], at_most=bounds[-1] and len(bounds) == 2)
+
+
+def correlate(quantity: str, networks: Sequence[Network]) -> Correlation:
+    """Correlate the mean of a quantity with the mean test accuracy over networks.
+
+    Networks of which an EMC is only a bound are left out and counted: a bound in the place of a value would order them
+    by how much data there were. That leaves the range of the others shorter, and a correlation over a shorter range is
+    as a rule the smaller one. Intervals are bootstrap percentiles at 95 % (`bootstrap.seed_weights`,
+    `bootstrap.percentile_ends`): networks are drawn with all their seeds, and, for another interval, seeds within the
+    networks there are. They are not drawn both at once: the scatter of the seeds is in the networks' means already, and
+    would count twice (Davison & Hinkley 1997, Bootstrap Methods and their Application, section 3.8).
+
+    Parameters
+    ----------
+    quantity : str
+        A key of `QUANTITIES`.
+    networks : sequence of Network
+        Those without a test accuracy are ignored.
+
+    Returns
+    -------
+    Correlation
+        Without coefficients for fewer than `LEAST` networks or when a quantity or the accuracy does not vary.
+    """
+    tested = [network for network in networks if network.tested]
+    found = [look(network, quantity) for network in tested]
+    known = [seen for seen in found if seen is not None and seen.exact]
+    left_out = len(tested) - len(known)
+    if len(known) < LEAST:
+        reason = f"{len(known)} network{'s' * (len(known) != 1)}, and {LEAST} are needed"
+        return Correlation(quantity, len(known), left_out, None, None, reason)
+    member = np.repeat(np.arange(len(known)), [len(seen.values) for seen in known])
+    x, y = np.concatenate([s.values for s in known]), np.concatenate([s.accuracy for s in known])
+
+    def estimate(weights: FloatArray) -> FloatArray:
+        return correlations(weights, member, x, y)
+
+    values = estimate(np.ones((1, len(member))))[0]
+    if not np.isfinite(values).all():
+        flat = "test accuracy" if _constant(y, member) else QUANTITIES[quantity]
+        return Correlation(quantity, len(known), left_out, None, None, f"{flat} is the same for all networks")
+    over_networks = _intervals(estimate, _strata(np.zeros_like(member), member))
+    over_seeds = _intervals(estimate, _strata(member, np.arange(len(member))))
+    pearson, kendall = (Coefficient(float(values[i]), over_networks[i], over_seeds[i]) for i in range(2))
+    reason = f"Pearson {_words(pearson)}, Kendall {_words(kendall)}, {len(known)} networks"
+    return Correlation(quantity, len(known), left_out, pearson, kendall, reason)
+
+
+def correlations(weights: FloatArray, member: IntArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return Pearson's r and Kendall's tau-b of the networks' means, for each of B sets of weights.
+
+    A network's means are those of its runs by weight, and it counts as much as its runs weigh on average. With whole
+    weights that is what as many copies of a network would give; pairs of copies are ties in both and count for nothing.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (B, N)
+        Of the runs, at least 0.
+    member : ndarray, shape (N,), int
+        Index of each run's network, from 0.
+    x, y : ndarray, shape (N,)
+        Finite.
+
+    Returns
+    -------
+    ndarray, shape (B, 2)
+        NaN where either does not vary.
+    """
+    belongs = (member[:, None] == np.arange(member.max() + 1)).astype(np.float64)
+    pieces = math.ceil(len(weights) * belongs.shape[1] ** 2 / _PIECE)
+    return np.concatenate([_of_piece(part, belongs, x, y) for part in np.array_split(weights, pieces)])
+
+
+def _of_piece(weights: FloatArray, belongs: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    total = weights @ belongs
+    counts = total / belongs.sum(axis=0)
+    over = np.where(total > 0, total, 1)
+    means = [(weights * values) @ belongs / over for values in (x, y)]
+    with np.errstate(invalid="ignore"):
+        return np.column_stack([_pearson(counts, *means), _kendall(counts, *means)])
+
+
+def _pearson(counts: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    share = counts / counts.sum(axis=1, keepdims=True)
+
+    def centred(values: FloatArray) -> FloatArray:
+        off = values - (share * values).sum(axis=1, keepdims=True)
+        return np.where(abs(off) > _EQUAL * abs(values).max(axis=1, keepdims=True), off, 0)
+
+    x, y = centred(x), centred(y)
+    over = np.sqrt((share * x * x).sum(axis=1) * (share * y * y).sum(axis=1))
+    return np.asarray(np.clip((share * x * y).sum(axis=1) / over, -1, 1))
+
+
+def _kendall(counts: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    pairs = counts[:, :, None] * counts[:, None, :]
+
+    def order(values: FloatArray) -> FloatArray:
+        apart = values[:, :, None] - values[:, None, :]
+        return np.sign(apart) * (abs(apart) > _EQUAL * abs(values).max(axis=1)[:, None, None])
+
+    x, y = order(x), order(y)
+    over = np.sqrt((pairs * abs(x)).sum(axis=(1, 2)) * (pairs * abs(y)).sum(axis=(1, 2)))
+    return np.asarray((pairs * x * y).sum(axis=(1, 2)) / over)
+
+
+def _strata(stratum: IntArray, cluster: IntArray) -> Observations:
+    """Return runs as the bootstrap takes them: clusters are drawn, within strata."""
+    ones = np.ones(len(stratum))
+    return Observations(ones, ones, ones, np.zeros(len(stratum), np.bool_), stratum, cluster, stratum)
+
+
+def _intervals(estimate: Callable[[FloatArray], FloatArray], runs: Observations) -> list[Interval | None]:
+    """Return an interval for each coefficient; None where no draw differs from the others."""
+    if degrees(runs) == 0:
+        return [None, None]
+    draws = estimate(seed_weights(runs, RESAMPLES))
+    draws = draws[np.isfinite(draws).all(axis=1)]  # a draw may consist of a single network
+    drawn = len(np.unique(runs.cluster))
+    return [
+        replace(percentile_interval(column, runs), runs=drawn) if np.ptp(column) > _EQUAL else None
+        for column in draws.T
+    ]
+
+
+def _constant(accuracy: FloatArray, member: IntArray) -> bool:
+    means = np.bincount(member, accuracy) / np.bincount(member)
+    return bool(np.ptp(means) <= _EQUAL)
+
+
+def _words(found: Coefficient) -> str:
+    ends = found.interval
+    sure = "in every resample" if ends is None else f"{_decimals(ends.low)} to {_decimals(ends.high)}"
+    return f"{_decimals(found.value)} ({sure})"
+
+
+def _decimals(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"
