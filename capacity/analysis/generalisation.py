@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from capacity.analysis.bootstrap import RESAMPLES, degrees, percentile_interval, seed_weights
 from capacity.analysis.interval import Interval
@@ -114,6 +115,12 @@ class Coefficient:
     interval: Interval | None
     over_seeds: Interval | None
 
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval lies above or below 0, or every resample gives the same; else 0."""
+        low, high = (self.interval.low, self.interval.high) if self.interval else (self.value, self.value)
+        return int(low > 0) - int(high < 0)
+
 
 @dataclass(frozen=True)
 class Correlation:
@@ -142,7 +149,7 @@ class Correlation:
     reason: str
 
 
-def look(network: Network, quantity: str) -> Seen | None:
+def look_at(network: Network, quantity: str) -> Seen | None:
     """Return a quantity of a network; None where it has none, even as a bound on one side."""
     wanted = [name for name in ("semantic", "random") if quantity in (name, "difference", "ratio")]
     of_seed = [{found.seed: found for found in getattr(network, name)} for name in wanted]
@@ -157,6 +164,13 @@ def look(network: Network, quantity: str) -> Seen | None:
         return None
     accuracy = np.array([network.accuracy[seed] for seed in seeds])
     return Seen(values, accuracy, at_least=bounds[0], at_most=bounds[-1] and len(bounds) == 2)
+
+
+def mean_and_error(values: ArrayLike) -> tuple[float, float | None]:
+    """Return the mean of values of shape (S,) and its standard error; None for a single value."""
+    each = np.asarray(values, np.float64)
+    error = float(each.std(ddof=1)) / math.sqrt(len(each)) if len(each) > 1 else None
+    return float(each.mean()), error
 
 
 def correlate(quantity: str, networks: Sequence[Network]) -> Correlation:
@@ -182,12 +196,12 @@ def correlate(quantity: str, networks: Sequence[Network]) -> Correlation:
         Without coefficients for fewer than `LEAST` networks or when a quantity or the accuracy does not vary.
     """
     tested = [network for network in networks if network.tested]
-    found = [look(network, quantity) for network in tested]
+    found = [look_at(network, quantity) for network in tested]
     known = [seen for seen in found if seen is not None and seen.exact]
     left_out = len(tested) - len(known)
+    count = f"{len(known)} network{'s' * (len(known) != 1)}" + (f", {left_out} left out" if left_out else "")
     if len(known) < LEAST:
-        reason = f"{len(known)} network{'s' * (len(known) != 1)}, and {LEAST} are needed"
-        return Correlation(quantity, len(known), left_out, None, None, reason)
+        return Correlation(quantity, len(known), left_out, None, None, f"{count}, and {LEAST} are needed")
     member = np.repeat(np.arange(len(known)), [len(seen.values) for seen in known])
     x, y = np.concatenate([s.values for s in known]), np.concatenate([s.accuracy for s in known])
 
@@ -197,11 +211,11 @@ def correlate(quantity: str, networks: Sequence[Network]) -> Correlation:
     values = estimate(np.ones((1, len(member))))[0]
     if not np.isfinite(values).all():
         flat = "test accuracy" if _constant(y, member) else QUANTITIES[quantity]
-        return Correlation(quantity, len(known), left_out, None, None, f"{flat} is the same for all networks")
+        return Correlation(quantity, len(known), left_out, None, None, f"{flat} is the same for all of {count}")
     over_networks = _intervals(estimate, _strata(np.zeros_like(member), member))
     over_seeds = _intervals(estimate, _strata(member, np.arange(len(member))))
     pearson, kendall = (Coefficient(float(values[i]), over_networks[i], over_seeds[i]) for i in range(2))
-    reason = f"Pearson {_words(pearson)}, Kendall {_words(kendall)}, {len(known)} networks"
+    reason = f"Pearson {_words(pearson)}, Kendall {_words(kendall)}, {count}"
     return Correlation(quantity, len(known), left_out, pearson, kendall, reason)
 
 

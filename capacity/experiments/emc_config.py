@@ -112,8 +112,8 @@ class EmcConfig(StudyConfig):
         super().__init__(**values)
         if self.generalise and "semantic" not in self.labels:
             raise InputError(
-                f"generalise tests networks that are trained on semantic labels, got labels {', '.join(self.labels)}; add "
-                "semantic or leave generalise out."
+                f"generalise tests networks that are trained on semantic labels, got labels {', '.join(self.labels)}; "
+                "add semantic or leave generalise out."
             )
 
     @property

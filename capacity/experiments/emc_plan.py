@@ -95,6 +95,11 @@ class CellSearch:
         return new or self._tests()
 
     @property
+    def seeds(self) -> int:
+        """How many seeds it is about."""
+        return self._config.seeds
+
+    @property
     def ended(self) -> bool:
         """Whether the search has come to its end."""
         return all(asked in self.results for asked in self._asked) and not self._next()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from capacity.reporting.base import Report
+from capacity.reporting.emc_generalisation import report_generalisation
 from capacity.reporting.files import csv_bytes, figure_files, write_figures
 
 if TYPE_CHECKING:
@@ -121,14 +122,17 @@ def report_emc(study: Study, config: EmcConfig, folder: Path) -> EmcReport:
     captions = (_what(config, study, varying), _how(config, status.total - status.done))
     headline = f"Effective model complexity against size on {study.data_name}"
     figures = {"emc": plots.emc_figure(lines, headline, captions)} if lines else {}
+    tests = report_generalisation(searches, _name, study.data_name, captions)
+    figures |= tests.figures
     done = EmcReport(
-        conclusion=_conclusion(lines, status.total - status.done),
+        conclusion=_conclusion(lines, status.total - status.done) + tests.conclusion,
         figures=tuple(folder / f"{name}.png" for name in figures),
         emc=[_row(study, cell, search, points[cell]) for cell, search in searches.items()],
     )
     tables = [
         ("emc.csv", csv_bytes(EmcRow, done.emc)),
         ("answers.csv", csv_bytes(AnswerRow, [row for c, s in searches.items() for row in _answers(c, s)])),
+        *tests.tables,
     ]
     write_figures(folder, [*figure_files(figures), *tables])
     return done

@@ -1,0 +1,237 @@
+"""The part of an EMC study's report that sets test accuracy against EMC, over its networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from capacity.reporting.files import csv_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from capacity.analysis.generalisation import Coefficient, Correlation, Network
+    from capacity.analysis.threshold import SeedThreshold
+    from capacity.experiments.emc_plan import Cell, CellSearch
+
+
+ASPECTS = ("optimizer", "activation", "depth")
+"""What may tell networks of one width from each other."""
+
+
+class NetworkRow(TypedDict):
+    """One network, trained on the largest sample and tested, beside its EMC.
+
+    `test_accuracy` is the mean over the seeds, `test_error` its standard error; `fitted` seeds fitted the sample of
+    `samples` in the budget. `semantic` and `random` are geometric means of EMC over the seeds, with the standard error
+    of their logarithm; lower bounds where `semantic_at_least` or `random_at_least`, the seeds that fitted all there is,
+    is not 0. `difference` is of the means over the seeds, `ratio` that of the geometric means. Empty is what is
+    not known, even as a bound.
+    """
+
+    classes: int
+    optimizer: str
+    activation: str
+    depth: int
+    width: int
+    parameters: int
+    samples: int
+    lr: float
+    seeds: int
+    fitted: int
+    test_accuracy: float
+    test_error: float | None
+    semantic: float | None
+    semantic_log_error: float | None
+    semantic_at_least: int
+    random: float | None
+    random_log_error: float | None
+    random_at_least: int
+    difference: float | None
+    difference_error: float | None
+    ratio: float | None
+    ratio_log_error: float | None
+
+
+class CorrelationRow(TypedDict):
+    """Test accuracy against one quantity, over the networks of one number of classes; see `Correlation`.
+
+    `low` and `high` are the 95 % interval over networks, `seeds_low` and `seeds_high` that over the seeds of these.
+    """
+
+    classes: int
+    quantity: str
+    networks: int
+    left_out: int
+    pearson: float | None
+    pearson_low: float | None
+    pearson_high: float | None
+    pearson_seeds_low: float | None
+    pearson_seeds_high: float | None
+    kendall: float | None
+    kendall_low: float | None
+    kendall_high: float | None
+    kendall_seeds_low: float | None
+    kendall_seeds_high: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Generalisation:
+    """What is added to a report: figures by name, tables by the names of their files, and what to conclude."""
+
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    tables: Sequence[tuple[str, bytes]] = ()
+    conclusion: str = ""
+
+
+def report_generalisation(
+    searches: Mapping[Cell, CellSearch],
+    name_of: Callable[[Cell, Sequence[str]], str],
+    data_name: str,
+    captions: tuple[str, str],
+) -> Generalisation:
+    """Set test accuracy against EMC, for each number of classes; nothing where no training was tested.
+
+    Parameters
+    ----------
+    searches : mapping of Cell to CellSearch
+        Of the whole study.
+    name_of : callable
+        Says what a cell is, as far as it is among some aspects.
+    data_name : str
+    captions : tuple of two str
+        How the numbers were made, for below the title.
+    """
+    from capacity.analysis.generalisation import QUANTITIES, correlate
+    from capacity.plots.generalisation import generalisation_figure
+
+    tested = {cell: search for cell, search in searches.items() if search.tests}
+    if not tested:
+        return Generalisation()
+    varying = [name for name in ASPECTS if len({getattr(cell, name) for cell in tested}) > 1]
+    networks = {cell: _network(cell, searches, name_of(cell, varying)) for cell in tested}
+    quantities = [
+        name for name in QUANTITIES if name == "semantic" or any(cell.labels == "random" for cell in searches)
+    ]
+    trained = next(trial.samples for search in tested.values() for trial in search.tests)
+    captions = (f"{captions[0]}; accuracy after training on {trained:,}", captions[1])
+    figures, rows, said = {}, [], []
+    tasks = sorted({cell.classes for cell in tested})
+    for classes in tasks:
+        alike = [network for cell, network in networks.items() if cell.classes == classes]
+        found = [correlate(quantity, alike) for quantity in quantities]
+        rows += [_correlation_row(classes, one) for one in found]
+        of_task = f" of {classes} classes" if len(tasks) > 1 else ""
+        said.append(f"Test accuracy{of_task} {'; '.join(map(_relation, found))}.")
+        if any(network.tested for network in alike):
+            name = f"generalisation_{classes}" if len(tasks) > 1 else "generalisation"
+            headline = f"Test accuracy{of_task} against effective model complexity on {data_name}"
+            figures[name] = generalisation_figure(alike, found, headline, captions)
+    said += _remarks(list(networks.values()), rows)
+    tables = [
+        ("generalisation.csv", csv_bytes(NetworkRow, [_network_row(c, tested[c], n) for c, n in networks.items()])),
+        ("correlations.csv", csv_bytes(CorrelationRow, rows)),
+    ]
+    return Generalisation(figures, tables, "".join(f" {sentence}" for sentence in said))
+
+
+def _network(cell: Cell, searches: Mapping[Cell, CellSearch], name: str) -> Network:
+    """Return a tested network with its EMC by either kind of labels, as far as the searches have come to their end."""
+    from capacity.analysis.generalisation import Network
+    from capacity.analysis.threshold import seed_thresholds
+
+    def thresholds(labels: str) -> tuple[SeedThreshold, ...]:
+        search = searches.get(replace(cell, labels=labels))
+        if search is None or not search.ended:
+            return ()
+        return seed_thresholds((n, seed, fitted) for (n, seed), fitted in search.answers().items())
+
+    search = searches[cell]
+    accuracy = dict.fromkeys(range(search.seeds), math.nan)
+    accuracy |= {
+        trial.seed: 1 - row["test_top1"] for trial, row in search.tests.items() if row["test_top1"] is not None
+    }
+    parameters = next(iter(search.tests.values()))["parameters"]
+    return Network(name, cell.width, parameters, accuracy, thresholds("semantic"), thresholds("random"))
+
+
+def _relation(found: Correlation) -> str:
+    from capacity.analysis.generalisation import QUANTITIES
+
+    name = QUANTITIES[found.quantity]
+    if found.kendall is None:
+        return f"cannot be set against {name}: {found.reason}"
+    how = {1: "rises with", -1: "falls with", 0: "has no sure relation to"}[found.kendall.sign]
+    return f"{how} {name}: {found.reason}"
+
+
+def _remarks(networks: Sequence[Network], rows: Sequence[CorrelationRow]) -> list[str]:
+    """Return what else there is to say, each where it has something to say."""
+    said = []
+    if any(row["left_out"] for row in rows):
+        said.append("Networks are left out where an EMC is known as a bound only.")
+    if untested := sum(not network.tested for network in networks):
+        said.append(f"{untested} networks have no test accuracy, since a training diverged or has not ended.")
+    if not any(row["quantity"] == "random" for row in rows):
+        said.append("Without random labels in the study there is no gap to set it against.")
+    return said
+
+
+def _network_row(cell: Cell, search: CellSearch, network: Network) -> NetworkRow:
+    from capacity.analysis.generalisation import LOGARITHMIC, QUANTITIES, look_at, mean_and_error
+
+    trial = next(iter(search.tests))
+    accuracy, error = mean_and_error(list(network.accuracy.values()))
+    means: dict[str, Any] = {}
+    for quantity in QUANTITIES:
+        seen = look_at(network, quantity)
+        value, spread = mean_and_error(seen.values) if seen is not None else (None, None)
+        logarithmic = quantity in LOGARITHMIC
+        means[quantity] = math.exp(value) if logarithmic and value is not None else value
+        means[f"{quantity}_log_error" if logarithmic else f"{quantity}_error"] = spread
+    return NetworkRow(
+        classes=cell.classes,
+        optimizer=cell.optimizer,
+        activation=cell.activation,
+        depth=cell.depth,
+        width=cell.width,
+        parameters=network.parameters,
+        samples=trial.samples,
+        lr=trial.lr,
+        seeds=len(network.accuracy),
+        fitted=sum(row["outcome"] == "fitted" for row in search.tests.values()),
+        test_accuracy=accuracy,
+        test_error=error,
+        semantic_at_least=sum(found.at_least for found in network.semantic),
+        random_at_least=sum(found.at_least for found in network.random),
+        **means,
+    )
+
+
+def _correlation_row(classes: int, found: Correlation) -> CorrelationRow:
+    coefficients = {
+        **_columns("pearson", found.pearson),
+        **_columns("kendall", found.kendall),
+    }
+    return CorrelationRow(
+        classes=classes,
+        quantity=found.quantity,
+        networks=found.networks,
+        left_out=found.left_out,
+        reason=found.reason,
+        **coefficients,  # type: ignore[typeddict-item]
+    )
+
+
+def _columns(name: str, found: Coefficient | None) -> dict[str, float | None]:
+    over, seeds = (found.interval, found.over_seeds) if found is not None else (None, None)
+    return {
+        name: found.value if found is not None else None,
+        f"{name}_low": over.low if over is not None else None,
+        f"{name}_high": over.high if over is not None else None,
+        f"{name}_seeds_low": seeds.low if seeds is not None else None,
+        f"{name}_seeds_high": seeds.high if seeds is not None else None,
+    }
