@@ -18,15 +18,14 @@ taken seed by seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from capacity.analysis.bootstrap import RESAMPLES, degrees, percentile_interval, seed_weights
-from capacity.analysis.interval import Interval
-from capacity.analysis.observations import FloatArray, IntArray, Observations
+from capacity.analysis.correlation import Coefficient, correlation
+from capacity.analysis.observations import FloatArray
 from capacity.analysis.threshold import SeedThreshold
 
 QUANTITIES: Mapping[str, str] = {
@@ -40,8 +39,6 @@ LOGARITHMIC = ("semantic", "random", "ratio")
 """Those whose logarithm is averaged and correlated."""
 LEAST = 4
 """Networks from which on coefficients are given: with three, Kendall's tau has four values."""
-_PIECE = 2_000_000  # numbers in memory at once
-_EQUAL = 1e-9  # of the largest: means that differ by less are equal but for rounding
 
 
 @dataclass(frozen=True)
@@ -95,31 +92,6 @@ class Seen:
     def exact(self) -> bool:
         """Whether no value is a bound."""
         return not (self.at_least or self.at_most)
-
-
-@dataclass(frozen=True)
-class Coefficient:
-    """A coefficient of correlation.
-
-    Attributes
-    ----------
-    value : float
-    interval : Interval or None
-        How far it would move with other networks of this kind; None where resampling them never changes it.
-    over_seeds : Interval or None
-        How far it would move with other seeds of these networks; None with a single seed, or where it never changes.
-        Resampling adds to the seeds' noise, so where that is large the interval lies nearer to 0 than it should.
-    """
-
-    value: float
-    interval: Interval | None
-    over_seeds: Interval | None
-
-    @property
-    def sign(self) -> int:
-        """1 or -1 where the interval lies above or below 0, or every resample gives the same; else 0."""
-        low, high = (self.interval.low, self.interval.high) if self.interval else (self.value, self.value)
-        return int(low > 0) - int(high < 0)
 
 
 @dataclass(frozen=True)
@@ -178,10 +150,8 @@ def correlate(quantity: str, networks: Sequence[Network]) -> Correlation:
 
     Networks of which an EMC is only a bound are left out and counted: a bound in the place of a value would order them
     by how much data there were. That leaves the range of the others shorter, and a correlation over a shorter range is
-    as a rule the smaller one. Intervals are bootstrap percentiles at 95 % (`bootstrap.seed_weights`,
-    `bootstrap.percentile_ends`): networks are drawn with all their seeds, and, for another interval, seeds within the
-    networks there are. They are not drawn both at once: the scatter of the seeds is in the networks' means already, and
-    would count twice (Davison & Hinkley 1997, Bootstrap Methods and their Application, section 3.8).
+    as a rule the smaller one. For the intervals see
+    :func:`capacity.analysis.correlation.correlation`.
 
     Parameters
     ----------
@@ -204,101 +174,13 @@ def correlate(quantity: str, networks: Sequence[Network]) -> Correlation:
         return Correlation(quantity, len(known), left_out, None, None, f"{count}, and {LEAST} are needed")
     member = np.repeat(np.arange(len(known)), [len(seen.values) for seen in known])
     x, y = np.concatenate([s.values for s in known]), np.concatenate([s.accuracy for s in known])
-
-    def estimate(weights: FloatArray) -> FloatArray:
-        return correlations(weights, member, x, y)
-
-    values = estimate(np.ones((1, len(member))))[0]
-    if not np.isfinite(values).all():
-        flat = "test accuracy" if _constant(y, member) else QUANTITIES[quantity]
+    coefficients = correlation(member, x, y)
+    if coefficients is None:
+        flat = "test accuracy" if np.ptp([seen.accuracy.mean() for seen in known]) < 1e-9 else QUANTITIES[quantity]
         return Correlation(quantity, len(known), left_out, None, None, f"{flat} is the same for all of {count}")
-    over_networks = _intervals(estimate, _strata(np.zeros_like(member), member))
-    over_seeds = _intervals(estimate, _strata(member, np.arange(len(member))))
-    pearson, kendall = (Coefficient(float(values[i]), over_networks[i], over_seeds[i]) for i in range(2))
+    pearson, kendall = coefficients
     reason = f"Pearson {_words(pearson)}, Kendall {_words(kendall)}, {count}"
     return Correlation(quantity, len(known), left_out, pearson, kendall, reason)
-
-
-def correlations(weights: FloatArray, member: IntArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Return Pearson's r and Kendall's tau-b of the networks' means, for each of B sets of weights.
-
-    A network's means are those of its runs by weight, and it counts as much as its runs weigh on average. With whole
-    weights that is what as many copies of a network would give; pairs of copies are ties in both and count for nothing.
-
-    Parameters
-    ----------
-    weights : ndarray, shape (B, N)
-        Of the runs, at least 0.
-    member : ndarray, shape (N,), int
-        Index of each run's network, from 0.
-    x, y : ndarray, shape (N,)
-        Finite.
-
-    Returns
-    -------
-    ndarray, shape (B, 2)
-        NaN where either does not vary.
-    """
-    belongs = (member[:, None] == np.arange(member.max() + 1)).astype(np.float64)
-    pieces = math.ceil(len(weights) * belongs.shape[1] ** 2 / _PIECE)
-    return np.concatenate([_of_piece(part, belongs, x, y) for part in np.array_split(weights, pieces)])
-
-
-def _of_piece(weights: FloatArray, belongs: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    total = weights @ belongs
-    counts = total / belongs.sum(axis=0)
-    over = np.where(total > 0, total, 1)
-    means = [(weights * values) @ belongs / over for values in (x, y)]
-    with np.errstate(invalid="ignore"):
-        return np.column_stack([_pearson(counts, *means), _kendall(counts, *means)])
-
-
-def _pearson(counts: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    share = counts / counts.sum(axis=1, keepdims=True)
-
-    def centred(values: FloatArray) -> FloatArray:
-        off = values - (share * values).sum(axis=1, keepdims=True)
-        return np.where(abs(off) > _EQUAL * abs(values).max(axis=1, keepdims=True), off, 0)
-
-    x, y = centred(x), centred(y)
-    over = np.sqrt((share * x * x).sum(axis=1) * (share * y * y).sum(axis=1))
-    return np.asarray(np.clip((share * x * y).sum(axis=1) / over, -1, 1))
-
-
-def _kendall(counts: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    pairs = counts[:, :, None] * counts[:, None, :]
-
-    def order(values: FloatArray) -> FloatArray:
-        apart = values[:, :, None] - values[:, None, :]
-        return np.sign(apart) * (abs(apart) > _EQUAL * abs(values).max(axis=1)[:, None, None])
-
-    x, y = order(x), order(y)
-    over = np.sqrt((pairs * abs(x)).sum(axis=(1, 2)) * (pairs * abs(y)).sum(axis=(1, 2)))
-    return np.asarray((pairs * x * y).sum(axis=(1, 2)) / over)
-
-
-def _strata(stratum: IntArray, cluster: IntArray) -> Observations:
-    """Return runs as the bootstrap takes them: clusters are drawn, within strata."""
-    ones = np.ones(len(stratum))
-    return Observations(ones, ones, ones, np.zeros(len(stratum), np.bool_), stratum, cluster, stratum)
-
-
-def _intervals(estimate: Callable[[FloatArray], FloatArray], runs: Observations) -> list[Interval | None]:
-    """Return an interval for each coefficient; None where no draw differs from the others."""
-    if degrees(runs) == 0:
-        return [None, None]
-    draws = estimate(seed_weights(runs, RESAMPLES))
-    draws = draws[np.isfinite(draws).all(axis=1)]  # a draw may consist of a single network
-    drawn = len(np.unique(runs.cluster))
-    return [
-        replace(percentile_interval(column, runs), runs=drawn) if np.ptp(column) > _EQUAL else None
-        for column in draws.T
-    ]
-
-
-def _constant(accuracy: FloatArray, member: IntArray) -> bool:
-    means = np.bincount(member, accuracy) / np.bincount(member)
-    return bool(np.ptp(means) <= _EQUAL)
 
 
 def _words(found: Coefficient) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from capacity.reporting.files import csv_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from capacity.analysis.generalisation import Coefficient, Correlation, Network
+    from capacity.analysis.correlation import Coefficient
+    from capacity.analysis.generalisation import Correlation, Network
     from capacity.analysis.threshold import SeedThreshold
     from capacity.experiments.emc_plan import Cell, CellSearch
 
 
+_Ends = tuple[float | None, float | None]
 ASPECTS = ("optimizer", "activation", "depth")
 """What may tell networks of one width from each other."""
 
@@ -181,17 +183,11 @@ def _remarks(networks: Sequence[Network], rows: Sequence[CorrelationRow]) -> lis
 
 
 def _network_row(cell: Cell, search: CellSearch, network: Network) -> NetworkRow:
-    from capacity.analysis.generalisation import LOGARITHMIC, QUANTITIES, look_at, mean_and_error
+    from capacity.analysis.generalisation import QUANTITIES, mean_and_error
 
     trial = next(iter(search.tests))
     accuracy, error = mean_and_error(list(network.accuracy.values()))
-    means: dict[str, Any] = {}
-    for quantity in QUANTITIES:
-        seen = look_at(network, quantity)
-        value, spread = mean_and_error(seen.values) if seen is not None else (None, None)
-        logarithmic = quantity in LOGARITHMIC
-        means[quantity] = math.exp(value) if logarithmic and value is not None else value
-        means[f"{quantity}_log_error" if logarithmic else f"{quantity}_error"] = spread
+    means = {quantity: _mean(network, quantity) for quantity in QUANTITIES}
     return NetworkRow(
         classes=cell.classes,
         optimizer=cell.optimizer,
@@ -205,33 +201,56 @@ def _network_row(cell: Cell, search: CellSearch, network: Network) -> NetworkRow
         fitted=sum(row["outcome"] == "fitted" for row in search.tests.values()),
         test_accuracy=accuracy,
         test_error=error,
+        semantic=means["semantic"][0],
+        semantic_log_error=means["semantic"][1],
         semantic_at_least=sum(found.at_least for found in network.semantic),
+        random=means["random"][0],
+        random_log_error=means["random"][1],
         random_at_least=sum(found.at_least for found in network.random),
-        **means,
+        difference=means["difference"][0],
+        difference_error=means["difference"][1],
+        ratio=means["ratio"][0],
+        ratio_log_error=means["ratio"][1],
     )
 
 
+def _mean(network: Network, quantity: str) -> tuple[float | None, float | None]:
+    """Return a quantity over the seeds, a geometric mean where its logarithm is averaged, and the standard error."""
+    from capacity.analysis.generalisation import LOGARITHMIC, look_at, mean_and_error
+
+    seen = look_at(network, quantity)
+    if seen is None:
+        return None, None
+    value, error = mean_and_error(seen.values)
+    return math.exp(value) if quantity in LOGARITHMIC else value, error
+
+
 def _correlation_row(classes: int, found: Correlation) -> CorrelationRow:
-    coefficients = {
-        **_columns("pearson", found.pearson),
-        **_columns("kendall", found.kendall),
-    }
+    (r, r_ends, r_seeds), (tau, tau_ends, tau_seeds) = _numbers(found.pearson), _numbers(found.kendall)
     return CorrelationRow(
         classes=classes,
         quantity=found.quantity,
         networks=found.networks,
         left_out=found.left_out,
+        pearson=r,
+        pearson_low=r_ends[0],
+        pearson_high=r_ends[1],
+        pearson_seeds_low=r_seeds[0],
+        pearson_seeds_high=r_seeds[1],
+        kendall=tau,
+        kendall_low=tau_ends[0],
+        kendall_high=tau_ends[1],
+        kendall_seeds_low=tau_seeds[0],
+        kendall_seeds_high=tau_seeds[1],
         reason=found.reason,
-        **coefficients,  # type: ignore[typeddict-item]
     )
 
 
-def _columns(name: str, found: Coefficient | None) -> dict[str, float | None]:
-    over, seeds = (found.interval, found.over_seeds) if found is not None else (None, None)
-    return {
-        name: found.value if found is not None else None,
-        f"{name}_low": over.low if over is not None else None,
-        f"{name}_high": over.high if over is not None else None,
-        f"{name}_seeds_low": seeds.low if seeds is not None else None,
-        f"{name}_seeds_high": seeds.high if seeds is not None else None,
-    }
+def _numbers(found: Coefficient | None) -> tuple[float | None, _Ends, _Ends]:
+    """Return a coefficient and the ends of its intervals, over networks and over seeds."""
+    if found is None:
+        return None, (None, None), (None, None)
+    over_networks, over_seeds = (
+        (None, None) if ends is None else (ends.low, ends.high) for ends in (found.interval, found.over_runs)
+    )
+    return found.value, over_networks, over_seeds
