@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capacity.analysis.bootstrap import RESAMPLES, degrees, percentile_interval, seed_weights
+from capacity.analysis.bootstrap import CONFIDENCE, RESAMPLES, degrees, percentile_interval, seed_weights
 from capacity.analysis.interval import Interval
 from capacity.analysis.observations import FloatArray, IntArray, Observations
 
@@ -28,17 +28,25 @@ class Coefficient:
     over_runs : Interval or None
         How far it would move with other runs of these members; None with a single run each, or where it never changes.
         Resampling adds to the runs' noise, so where that is large the interval lies nearer to 0 than it should.
+    members : int
     """
 
     value: float
     interval: Interval | None
     over_runs: Interval | None
+    members: int
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the interval lies above or below 0, or every resample gives the same; else 0."""
-        low, high = (self.interval.low, self.interval.high) if self.interval else (self.value, self.value)
-        return int(low > 0) - int(high < 0)
+        """1 or -1 where the interval lies above or below 0; else 0.
+
+        Without an interval all members are in one order, or the reverse. By chance that comes about in 2 of n! cases:
+        it counts as sure where that is rarer than an interval that misses, from five members on.
+        """
+        if self.interval is None:
+            chance = 2 / math.factorial(self.members)
+            return 0 if chance > 1 - CONFIDENCE else int(math.copysign(1, self.value))
+        return int(self.interval.low > 0) - int(self.interval.high < 0)
 
 
 def correlation(member: IntArray, x: FloatArray, y: FloatArray) -> tuple[Coefficient, Coefficient] | None:
@@ -65,7 +73,8 @@ def correlation(member: IntArray, x: FloatArray, y: FloatArray) -> tuple[Coeffic
         return None
     over_members = _intervals(estimate, _runs(np.zeros_like(member), member))
     over_runs = _intervals(estimate, _runs(member, np.arange(len(member))))
-    r, tau = (Coefficient(float(values[i]), over_members[i], over_runs[i]) for i in range(2))
+    members = len(np.unique(member))
+    r, tau = (Coefficient(float(values[i]), over_members[i], over_runs[i], members) for i in range(2))
     return r, tau
 
 

@@ -150,8 +150,7 @@ def correlate(quantity: str, networks: Sequence[Network]) -> Correlation:
 
     Networks of which an EMC is only a bound are left out and counted: a bound in the place of a value would order them
     by how much data there were. That leaves the range of the others shorter, and a correlation over a shorter range is
-    as a rule the smaller one. For the intervals see
-    :func:`capacity.analysis.correlation.correlation`.
+    as a rule the smaller one. For the intervals see :func:`capacity.analysis.correlation.correlation`.
 
     Parameters
     ----------

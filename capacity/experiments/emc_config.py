@@ -94,7 +94,7 @@ class EmcConfig(StudyConfig):
         True, description="end trainings early whose curve says that they will not fit, but for a random tenth"
     )
     generalise: Annotated[bool, BeforeValidator(checks.yes_or_no)] = Field(
-        False, description="train each network on all of the data too, and set its test accuracy against its EMC"
+        False, description="train each network on the largest sample too, and set its test accuracy against its EMC"
     )
     momentum: settings.Momentum = 0.9
     weight_decay: Annotated[float, BeforeValidator(settings.DECAY)] = Field(0.0, description="weight decay")

@@ -127,7 +127,7 @@ def report_generalisation(
         found = [correlate(quantity, alike) for quantity in quantities]
         rows += [_correlation_row(classes, one) for one in found]
         of_task = f" of {classes} classes" if len(tasks) > 1 else ""
-        said.append(f"Test accuracy{of_task} {'; '.join(map(_relation, found))}.")
+        said.append(f"Test accuracy{of_task} {_relations(found)}.")
         if any(network.tested for network in alike):
             name = f"generalisation_{classes}" if len(tasks) > 1 else "generalisation"
             headline = f"Test accuracy{of_task} against effective model complexity on {data_name}"
@@ -160,14 +160,16 @@ def _network(cell: Cell, searches: Mapping[Cell, CellSearch], name: str) -> Netw
     return Network(name, cell.width, parameters, accuracy, thresholds("semantic"), thresholds("random"))
 
 
-def _relation(found: Correlation) -> str:
+def _relations(found: Sequence[Correlation]) -> str:
     from capacity.analysis.generalisation import QUANTITIES
 
-    name = QUANTITIES[found.quantity]
-    if found.kendall is None:
-        return f"cannot be set against {name}: {found.reason}"
-    how = {1: "rises with", -1: "falls with", 0: "has no sure relation to"}[found.kendall.sign]
-    return f"{how} {name}: {found.reason}"
+    said: dict[tuple[str, str], list[str]] = {}  # quantities of which there is the same to say
+    for one in found:
+        how = "cannot be set against"
+        if one.kendall is not None:
+            how = {1: "rises with", -1: "falls with", 0: "has no sure relation to"}[one.kendall.sign]
+        said.setdefault((how, one.reason), []).append(QUANTITIES[one.quantity])
+    return "; ".join(f"{how} {', '.join(names)}: {reason}" for (how, reason), names in said.items())
 
 
 def _remarks(networks: Sequence[Network], rows: Sequence[CorrelationRow]) -> list[str]:
