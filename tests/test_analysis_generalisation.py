@@ -193,10 +193,10 @@ def test_networks_with_a_bound_are_left_out_and_counted() -> None:
 def test_what_cannot_be_correlated_is_a_sentence() -> None:
     some = [network([0.5 + 0.1 * i], [10 + i]) for i in range(LEAST)]
     too_few = correlate("semantic", some[1:])
-    assert (too_few.pearson, too_few.kendall, too_few.networks) == (None, None, 3)
-    assert too_few.reason == "3 networks, and 4 are needed"
+    assert (too_few.pearson, too_few.kendall, too_few.networks) == (None, None, 4)
+    assert too_few.reason == "4 networks, and 5 are needed"
     alike = [network([0.3], [10 + i]) for i in range(LEAST)]
-    assert correlate("semantic", alike).reason == "test accuracy is the same for all of 4 networks"
+    assert correlate("semantic", alike).reason == "test accuracy is the same for all of 5 networks"
     flat = [network([0.3 + 0.1 * i], [10]) for i in range(LEAST)]
-    assert correlate("semantic", flat).reason == "EMC(semantic) is the same for all of 4 networks"
-    assert correlate("random", some).reason == "0 networks, 4 left out, and 4 are needed"
+    assert correlate("semantic", flat).reason == "EMC(semantic) is the same for all of 5 networks"
+    assert correlate("random", some).reason == "0 networks, 5 left out, and 5 are needed"

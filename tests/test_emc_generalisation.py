@@ -24,7 +24,7 @@ from capacity.reporting.emc import EmcReport
 from tests.study_cases import WALL_CLOCK, assert_same_numbers, assert_whole, tiny_data
 
 SETTINGS: dict[str, Any] = {
-    "data": "digits", "widths": (3, 4, 5, 6), "activations": "tanh", "labels": ("semantic", "random"),
+    "data": "digits", "widths": (3, 4, 5, 6, 7), "activations": "tanh", "labels": ("semantic", "random"),
     "lrs": (0.5, 0.1), "seeds": 2, "n_max": 200, "resolution": 0.2, "steps": 400, "threads": 1, "generalise": True,
 }  # fmt: skip
 TINY: dict[str, Any] = {
@@ -83,7 +83,7 @@ def table(study: Study, name: str) -> list[dict[str, str]]:
 def test_every_seed_is_trained_on_the_largest_sample_and_tested(study: Study) -> None:
     tested = [row for row in study.rows() if row["test"]]
     assert [(row["labels"], row["width"], row["seed"]) for row in tested] == [
-        ("semantic", width, seed) for width in (3, 4, 5, 6) for seed in (0, 1)
+        ("semantic", width, seed) for width in (3, 4, 5, 6, 7) for seed in (0, 1)
     ]
     assert {(row["samples"], row["full"]) for row in tested} == {(200, 1)}
     digits = capacity.open_dataset("digits")
@@ -199,12 +199,12 @@ def test_the_order_of_results_does_not_matter() -> None:
             assert plan.take(trial, result(trial)) == []
         ends.append(known)
     assert ends[0] == ends[1] == ends[2] == ends[3]
-    assert sum(trial.test for trial in ends[0]) == 8
+    assert sum(trial.test for trial in ends[0]) == 10
 
 
 def test_the_tables_hold_what_the_rows_say(study: Study, report: EmcReport) -> None:
     networks = table(study, "generalisation.csv")
-    assert [int(row["width"]) for row in networks] == [3, 4, 5, 6]
+    assert [int(row["width"]) for row in networks] == [3, 4, 5, 6, 7]
     for row in networks:
         errors = [r["test_top1"] for r in study.rows() if r["test"] and r["width"] == int(row["width"])]
         assert float(row["test_accuracy"]) == pytest.approx(1 - sum(errors) / 2)
@@ -219,7 +219,8 @@ def test_the_tables_hold_what_the_rows_say(study: Study, report: EmcReport) -> N
             assert float(row["ratio"]) == pytest.approx(float(row["semantic"]) / float(row["random"]))
     correlations = table(study, "correlations.csv")
     assert [row["quantity"] for row in correlations] == list(QUANTITIES)
-    assert {int(row["networks"]) + int(row["left_out"]) for row in correlations} == {4}
+    assert {int(row["networks"]) + int(row["left_out"]) for row in correlations} == {5}
+    assert correlations[1]["pearson"]
     for row in correlations:
         if row["pearson"] and row["pearson_low"]:
             assert -1 <= float(row["pearson_low"]) <= float(row["pearson"]) <= float(row["pearson_high"]) <= 1

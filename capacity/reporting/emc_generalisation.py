@@ -173,7 +173,7 @@ def _relations(found: Sequence[Correlation]) -> str:
 
 
 def _remarks(networks: Sequence[Network], rows: Sequence[CorrelationRow]) -> list[str]:
-    """Return what else there is to say, each where it has something to say."""
+    """Return what else there is to say."""
     said = []
     if any(row["left_out"] for row in rows):
         said.append("Networks are left out where an EMC is known as a bound only.")
@@ -252,7 +252,5 @@ def _numbers(found: Coefficient | None) -> tuple[float | None, _Ends, _Ends]:
     """Return a coefficient and the ends of its intervals, over networks and over seeds."""
     if found is None:
         return None, (None, None), (None, None)
-    over_networks, over_seeds = (
-        (None, None) if ends is None else (ends.low, ends.high) for ends in (found.interval, found.over_runs)
-    )
-    return found.value, over_networks, over_seeds
+    ends = [(None, None) if span is None else (span.low, span.high) for span in (found.interval, found.over_runs)]
+    return found.value, ends[0], ends[1]
