@@ -36,6 +36,7 @@ def emc(
     retests: int = 1,
     steps: int = STEPS,
     early: bool = True,
+    generalise: bool = False,
     momentum: float = 0.9,
     weight_decay: float = 0.0,
     init: str = "glorot_uniform",
@@ -94,6 +95,10 @@ def emc(
     early : bool
         End trainings whose curve says that they will not fit, but for a random tenth; see
         :class:`capacity.analysis.outlook.Outlook`. Failures that an EMC rests on have the whole budget all the same.
+    generalise : bool
+        When the search of a network with semantic labels has come to its end, train it on the largest sample (n_max)
+        for each seed, in the same budget, and measure its error on the test split; the report sets that against EMC. It
+        may be asked for when a study is there already.
     momentum : float
         Of the optimizer 'momentum'.
     weight_decay : float
@@ -136,6 +141,7 @@ def emc(
         retests=retests,
         steps=steps,
         early=early,
+        generalise=generalise,
         momentum=momentum,
         weight_decay=weight_decay,
         init=init,

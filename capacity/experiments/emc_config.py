@@ -43,6 +43,8 @@ class EmcConfig(StudyConfig):
     """Everything that can be asked of :func:`capacity.emc`; see :class:`StudyConfig`."""
 
     kind: ClassVar[str] = "emc"
+    run_fields: ClassVar[tuple[str, ...]] = (*StudyConfig.run_fields, "generalise")
+    kept_fields: ClassVar[tuple[str, ...]] = ("generalise",)
 
     data: settings.Data = "digits"
     widths: settings.Widths = (4, 8, 16, 32)
@@ -91,6 +93,9 @@ class EmcConfig(StudyConfig):
     early: Annotated[bool, BeforeValidator(checks.yes_or_no)] = Field(
         True, description="end trainings early whose curve says that they will not fit, but for a random tenth"
     )
+    generalise: Annotated[bool, BeforeValidator(checks.yes_or_no)] = Field(
+        False, description="train each network on the largest sample too, and set its test accuracy against its EMC"
+    )
     momentum: settings.Momentum = 0.9
     weight_decay: Annotated[float, BeforeValidator(settings.DECAY)] = Field(0.0, description="weight decay")
     init: settings.Init = "glorot_uniform"
@@ -103,9 +108,13 @@ class EmcConfig(StudyConfig):
     replicas: settings.Replicas = None
     out: settings.Folder = Field(None, description="study folder; studies/emc-DATA-HASH when not given")
 
-    if TYPE_CHECKING:  # else a type checker makes one of the fields
-
-        def __init__(self, **values: Any) -> None: ...
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        if self.generalise and "semantic" not in self.labels:
+            raise InputError(
+                f"generalise tests networks that are trained on semantic labels, got labels {', '.join(self.labels)}; "
+                "add semantic or leave generalise out."
+            )
 
     @property
     def optimizer_names(self) -> tuple[str, ...]:
@@ -118,7 +127,14 @@ class EmcConfig(StudyConfig):
         least = len(dataset.train.labels)
         for labels in self.labels:
             for classes in self.classes or (0,):
-                least = min(least, len(derived(dataset, labels, classes, self.selection).train.labels))
+                made = derived(dataset, labels, classes, self.selection)
+                least = min(least, len(made.train.labels))
+                if self.generalise and labels == "semantic" and made.test is None:
+                    raise InputError(
+                        f"generalise measures the error on a test split, and '{dataset.name}' has none of "
+                        f"{made.classes} classes; import the data with one ('capacity data import csv --test-fraction "
+                        "0.1', or test files with idx and npz) or leave generalise out."
+                    )
         n_max = least if self.n_max is None else self.n_max
         if n_max > least:
             raise InputError(f"n_max must be at most the {least} training examples there are, got {n_max}.")

@@ -13,6 +13,11 @@ A failure that was called early by its curve (:class:`capacity.analysis.outlook.
 tenth of all trainings is therefore run to the limit whatever its curve says. And when a search has settled, the
 smallest failure of each seed is run again to the limit, if it was called early; where it fits after all, its answer is
 corrected and the search goes on. So every failure that an EMC rests on has had the whole budget.
+
+With `generalise`, a search with semantic labels that has come to its end asks for a last round: for each seed the
+network is trained on the largest sample there may be, n_max, and tested. That is all examples unless fewer were asked
+for, and then no training of a study goes beyond them. The learning rate is that of the largest sample the search tried,
+the nearest below that has one. These trainings are no answers of the search.
 """
 
 from __future__ import annotations
@@ -60,6 +65,8 @@ class CellSearch:
         Those that may be tried, ascending.
     results : dict of EmcTrial to row
         What has ended.
+    tests : dict of EmcTrial to row
+        What has ended of the trainings that are tested, which are no part of the search.
     """
 
     def __init__(self, config: EmcConfig, cell: Cell, data_digest: str) -> None:
@@ -73,26 +80,52 @@ class CellSearch:
         self._asked: dict[EmcTrial, None] = {}  # in the order in which they were asked for
         self._awaited: set[EmcTrial] = set()
         self.results: dict[EmcTrial, Row] = {}
+        self.tests: dict[EmcTrial, Row] = {}
 
     def take(self, trial: EmcTrial, row: Row) -> list[EmcTrial]:
         """Take a result and return the trainings of the next round, if this was the last of the present one."""
-        if trial in self.results:
+        if trial.test:
+            self.tests[trial] = row
+        if trial.test or trial in self.results:
             return []
         self.results[trial] = row
         self._awaited.discard(trial)
         return [] if self._awaited else self.wanted()
 
     def wanted(self) -> list[EmcTrial]:
-        """Return the trainings of the next round; none when the search has come to its end."""
-        pairs = self.search().wanted(self._config.seeds)
-        trials = list(self._round(pairs)) if pairs else self._verifications()
-        new = [trial for trial in trials if trial not in self._asked]
+        """Return the trainings of the next round; when the search has come to its end, those that are tested."""
+        new = self._next()
         for trial in new:
             if self._rate(trial.samples) is None:
                 self._pilots.setdefault(_octave(trial.samples), []).append(trial)
         self._asked.update(dict.fromkeys(new))
         self._awaited.update(new)
-        return new
+        return new or self._tests()
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds it is about."""
+        return self._config.seeds
+
+    @property
+    def ended(self) -> bool:
+        """Whether the search has come to its end."""
+        return not self._awaited and not self._next()
+
+    def _next(self) -> list[EmcTrial]:
+        pairs = self.search().wanted(self._config.seeds)
+        trials = list(self._round(pairs)) if pairs else self._verifications()
+        return [trial for trial in trials if trial not in self._asked]
+
+    def _tests(self) -> list[EmcTrial]:
+        """Return a training to be tested for every seed."""
+        config = self._config
+        if not config.generalise or self.cell.labels != "semantic":
+            return []
+        rate = self._rate(max(trial.samples for trial in self._asked))
+        assert rate is not None
+        assert config.n_max is not None
+        return [replace(self._trial(config.n_max, seed, rate), full=1, test=1) for seed in range(config.seeds)]
 
     def search(self) -> Search:
         """Return the search with all answers so far."""
@@ -185,6 +218,7 @@ class CellSearch:
             check_every=every,
             steps=math.ceil(config.steps / every) * every,
             full=int(full),
+            test=0,
         )
 
 

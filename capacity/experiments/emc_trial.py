@@ -25,6 +25,7 @@ class EmcTrial(TrialConfig):
     `samples` is n, the rows of the sample, which the seed draws; a seed's smaller sample lies in its larger. `labels`,
     `classes` (0: those of the data) and `selection` say what the data are made into, see
     :func:`capacity.data.derive_dataset`. `full` is 1 for a training that runs to its limit whatever its curve says.
+    `test` is 1 for one whose error on the test split is measured where it ends.
     """
 
     kind: ClassVar[str] = "emc"
@@ -35,10 +36,12 @@ class EmcTrial(TrialConfig):
         "train_top1": "REAL",
         "fewest_wrong": "INTEGER",
         "hopeless_step": "INTEGER",
+        "test_top1": "REAL",
     }
     free: ClassVar[tuple[str, ...]] = ("lr", "seed", "samples", "full")
     order: ClassVar[tuple[str, ...]] = (
         "labels", "classes", "optimizer", "activation", "depth", "width", "seed", "samples", "lr", "full",
+        "test",
     )  # fmt: skip
 
     labels: str
@@ -49,6 +52,7 @@ class EmcTrial(TrialConfig):
     check_every: int
     steps: int
     full: int
+    test: int
 
     @property
     def label(self) -> str:
@@ -60,6 +64,8 @@ class EmcTrial(TrialConfig):
         return math.floor((1 - self.accuracy) * self.samples + 1e-9)
 
     def quiet_until(self, step: int) -> int:
+        if self.test:
+            return step
         return self.steps if self.full else next_judgement(step, self.steps, self.check_every)
 
     def data(self, dataset: Dataset) -> Dataset:
@@ -80,11 +86,19 @@ class EmcTrial(TrialConfig):
 
     @staticmethod
     def measure(trainer: Trainer, trials: Sequence[EmcTrial]) -> dict[str, NDArray[np.float64]]:
-        """Measure loss and error on the trials' own samples."""
+        """Measure loss and error on the trials' own samples, and test those that are to be tested and end here."""
         found = trainer.evaluate("train")
-        return {
+        measured = {
             "step": np.full(len(trials), float(trainer.step)), "train_loss": found.loss, "train_top1": found.top1
         }  # fmt: skip
+        if trials[0].test:
+            last = trainer.step >= trials[0].steps
+            ends = [
+                math.isfinite(loss) and (last or trial._fits(error))
+                for trial, loss, error in zip(trials, found.loss, found.top1, strict=True)
+            ]
+            measured["test_top1"] = np.where(ends, trainer.evaluate("test").top1 if any(ends) else math.nan, math.nan)
+        return measured
 
     def ending(self, samples: int) -> Ending:
         """Return what ends the trial once it has fitted or diverged, at its limit, or when it is hopeless."""
@@ -93,10 +107,9 @@ class EmcTrial(TrialConfig):
         def end(step: int, entry: Entry) -> Outcome | None:
             if not math.isfinite(entry["train_loss"]):
                 return Outcome.DIVERGED
-            wrong = self._wrong(entry["train_top1"])
-            if wrong <= self.allowed:
+            if self._fits(entry["train_top1"]):
                 return Outcome.FITTED
-            hopeless = outlook.update(step, wrong)
+            hopeless = outlook.update(step, self._wrong(entry["train_top1"]))
             if step >= self.steps:
                 return Outcome.STEP_LIMIT
             return Outcome.STALLED if hopeless and not self.full else None
@@ -116,7 +129,11 @@ class EmcTrial(TrialConfig):
             "train_top1": curves["train_top1"][-1],
             "fewest_wrong": min(wrong),
             "hopeless_step": next(judged, None),
+            "test_top1": curves.get("test_top1", (None,))[-1],
         }
+
+    def _fits(self, error: float) -> bool:
+        return self._wrong(error) <= self.allowed
 
     def _wrong(self, error: float) -> int:
         return round(error * self.samples)

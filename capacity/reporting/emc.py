@@ -17,6 +17,7 @@ from capacity.reporting.emc_comparisons import (
     per_parameter_row,
 )
 from capacity.reporting.emc_figures import Titles, emc_figures
+from capacity.reporting.emc_generalisation import report_generalisation
 from capacity.reporting.emc_lines import ASPECTS, MOST, aspect_name, capital, line_name, varying
 from capacity.reporting.emc_rows import AnswerRow, EmcRow, answer_rows, emc_row
 from capacity.reporting.files import csv_bytes, figure_files, write_figures
@@ -61,16 +62,12 @@ def report_emc(study: Study, config: EmcConfig, folder: Path) -> EmcReport:
     lines, compared = _lines(points), comparisons(points, list(plan.searches))
     answers = [row for cell, search in searches.items() for row in answer_rows(cell, search)]
     status = study.status()
-    unfinished = status.total - status.done
-    figures = (
-        emc_figures(
-            lines, varying(points), compared, answers, config.accuracy, _titles(config, study, points, unfinished)
-        )
-        if lines
-        else {}
-    )
+    titles = _titles(config, study, points, status.total - status.done)
+    tests = report_generalisation(searches, titles)
+    figures = emc_figures(lines, varying(points), compared, answers, config.accuracy, titles) if lines else {}
+    figures |= tests.figures
     done = EmcReport(
-        conclusion=_conclusion(list(lines.values()), compared, unfinished),
+        conclusion=_conclusion(list(lines.values()), compared, status.total - status.done) + tests.conclusion,
         figures=tuple(folder / f"{name}.png" for name in figures),
         emc=[emc_row(study, cell, search, points[cell]) for cell, search in searches.items()],
         per_parameter=[per_parameter_row(cell, line) for cell, line in lines.items()],
@@ -81,6 +78,7 @@ def report_emc(study: Study, config: EmcConfig, folder: Path) -> EmcReport:
         ("answers.csv", csv_bytes(AnswerRow, answers)),
         ("per_parameter.csv", csv_bytes(PerParameterRow, done.per_parameter)),
         *([("comparisons.csv", csv_bytes(ComparisonRow, done.comparisons))] if done.comparisons else []),
+        *tests.tables,
     ]
     write_figures(folder, [*figure_files(figures), *tables])
     return done
