@@ -255,7 +255,8 @@ def _rank(rows: Sequence[Row]) -> tuple[float, ...]:
     failed = [row for row in rows if row["outcome"] != Outcome.FITTED.value]
     diverged = sum(row["outcome"] == Outcome.DIVERGED.value for row in failed)
     wrong, steps = sum(row["fewest_wrong"] for row in failed), sum(row["step"] for row in fitted)
-    return len(failed), diverged, wrong, steps, sum(row["train_loss"] or math.inf for row in failed)
+    losses = [math.inf if row["train_loss"] is None else row["train_loss"] for row in failed]  # None or NaN: diverged
+    return len(failed), diverged, wrong, steps, math.inf if any(map(math.isnan, losses)) else sum(losses)
 
 
 def _lot(digest: str, cell: Cell, n: int, seed: int) -> float:
