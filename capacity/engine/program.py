@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from capacity.engine import fuse
 from capacity.engine.ops import ROWS, Shape
-from capacity.engine.optimizers import SGD, Optimizer
+from capacity.engine.optimizers import SGD, Adam, Optimizer, Shampoo
 from capacity.engine.tape import Attribute, Call, Parameter, Tape, Value
 from capacity.engine.trajectory import Sums, blocks
 
@@ -51,6 +50,10 @@ class Operand:
     arena: str
     offset: int
     shape: Shape
+
+
+States = tuple[Operand | None, ...]
+"""The places of an optimizer's states, by kind; None where one is not kept."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def compile_training(
     program = _place(fuse.drop_unread(calls), tape.parameters, batch, micro_batch)
     if program.sizes["gradients"] == 0:
         return program  # the update is folded into the body
-    return _with_traced_update(program, optimizer) if trajectory else _with_update(program, optimizer)
+    return _with_update(program, optimizer, trajectory=trajectory)
 
 
 def compile_evaluation(model: Model, inputs: int, classes: int, topk: Sequence[int]) -> Program:
@@ -139,33 +142,57 @@ def compile_evaluation(model: Model, inputs: int, classes: int, topk: Sequence[i
     return _place(calls, tape.parameters, MICRO_BATCH, MICRO_BATCH, names)
 
 
-def _with_update(program: Program, optimizer: Optimizer) -> Program:
-    """Add one call of the optimizer for all parameters."""
+def _with_update(program: Program, optimizer: Optimizer, *, trajectory: bool) -> Program:
+    """Add the optimizer's calls, one for all parameters where it can be; and, behind them, what adds up their sums."""
     size = program.sizes["parameters"]
-    call = _update_call(optimizer, size, 0, (size,), None)
-    return replace(program, update=(call,), sizes={**program.sizes, "optimizer": sum(optimizer.states) * size})
+    segments = [(s.offset, s.shape) for s in program.segments]
+    pieces = segments if trajectory else [(0, (size,))]
+    sizes, first, step, along, kept = dict(program.sizes), [], optimizer, None, 0
+    if isinstance(optimizer, Shampoo):
+        states, kept = _states(optimizer, segments, 0)
+        first = [_precondition(optimizer, *piece, of, size) for piece, of in zip(segments, states, strict=True)]
+        sizes["gradients"], step, along = 2 * size, optimizer.descent, size
+    states, sizes["optimizer"] = _states(step, pieces, kept)
+    if trajectory:
+        sizes["anchor"] = size
+    updates, traces = [], []
+    for slot, ((offset, shape), of) in enumerate(zip(pieces, states, strict=True)):
+        sums = None
+        if trajectory:
+            sums = Operand("sums", sizes["sums"], (blocks(math.prod(shape)), len(Sums)))
+            sizes["sums"] += math.prod(sums.shape)
+            traces.append(BoundCall("trace", (sums,), {"slot": slot}, 0))
+        updates.append(_update_call(step, offset, shape, of, sums, along))
+    return replace(program, update=(*first, *updates, *traces), sizes=sizes)
 
 
-def _with_traced_update(program: Program, optimizer: Optimizer) -> Program:
-    """Add a call of the optimizer for every segment, and then what adds its sums up."""
-    size = program.sizes["parameters"]
-    updates, traces, rows = [], [], 0
-    for slot, segment in enumerate(program.segments):
-        sums = Operand("sums", rows * len(Sums), (blocks(segment.size), len(Sums)))
-        rows += blocks(segment.size)
-        updates.append(_update_call(optimizer, size, segment.offset, segment.shape, sums))
-        traces.append(BoundCall("trace", (sums,), {"slot": slot}, 0))
-    sizes = {"optimizer": sum(optimizer.states) * size, "anchor": size, "sums": rows * len(Sums)}
-    return replace(program, update=(*updates, *traces), sizes={**program.sizes, **sizes})
+def _states(optimizer: Optimizer, pieces: Sequence[tuple[int, Shape]], start: int) -> tuple[list[States], int]:
+    """Return the places of every piece's states, one kind after the other from `start` on, and where they end."""
+    kinds, end = [], start
+    for shapes in zip(*(optimizer.states(shape) for _, shape in pieces), strict=True):
+        places = []
+        for shape in shapes:
+            places.append(None if shape is None else Operand("optimizer", end, shape))
+            end += 0 if shape is None else math.prod(shape)
+        kinds.append(places)
+    return list(zip(*kinds, strict=True)), end
 
 
-def _update_call(optimizer: Optimizer, size: int, offset: int, shape: Shape, sums: Operand | None) -> BoundCall:
-    """Return the call that updates the parameters at `offset`, of `size` in all; states lie one after the other."""
-    starts = itertools.count(offset, size)
-    states = [Operand("optimizer", next(starts), shape) if kept else None for kept in optimizer.states]
+def _precondition(optimizer: Shampoo, offset: int, shape: Shape, states: States, along: int) -> BoundCall:
+    """Return the call that makes the direction of a segment, `along` elements behind its gradient."""
+    operands = (Operand("gradients", along + offset, shape), *states, Operand("gradients", offset, shape))
+    return BoundCall(optimizer.op, operands, optimizer.attributes, len(operands) - 1)
+
+
+def _update_call(
+    step: SGD | Adam, offset: int, shape: Shape, states: States, sums: Operand | None, along: int | None
+) -> BoundCall:
+    """Return the call that updates the parameters at `offset`; a direction lies `along` behind the gradient."""
     w, g, anchor = (Operand(arena, offset, shape) for arena in ("parameters", "gradients", "anchor"))
-    operands = (w, *states, sums, g, anchor if sums else None)
-    return BoundCall(optimizer.op, operands, optimizer.attributes, len(operands) - 2)
+    outputs, inputs = (w, *states, sums), [g, anchor if sums else None]
+    if isinstance(step, SGD):
+        inputs.append(None if along is None else Operand("gradients", along + offset, shape))
+    return BoundCall(step.op, (*outputs, *inputs), step.attributes, len(outputs))
 
 
 def _place(

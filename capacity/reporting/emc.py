@@ -22,6 +22,7 @@ ASPECTS = ("labels", "classes", "optimizer", "activation", "depth")
 
 _WORDS = {
     "sgd": "SGD", "gd": "full-batch GD", "momentum": "SGD with momentum", "adam": "Adam", "adamw": "AdamW",
+    "shampoo": "Shampoo",
     "relu": "ReLU", "leaky_relu": "leaky ReLU", "gelu": "GELU", "random-inputs": "random inputs and labels",
     "semantic": "semantic labels", "random": "random labels",
 }  # fmt: skip
