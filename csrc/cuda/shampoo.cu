@@ -16,7 +16,8 @@ CAP_INLINE real team_sum(real value) {
   return value;
 }
 
-// Turns the rows of B (n, n) and V (n, n) until those of B are orthogonal. `offs`: of every team.
+// Turns the rows of B (n, n) and V (n, n) until those of B are orthogonal. `offs`: of every team; between two writes to
+// it lie the barriers of the rounds.
 static __device__ void make_orthogonal(Square& b, real* v, int n, real* offs) {
   const int players = players_of(n), team = threadIdx.x / kTeam, first = threadIdx.x % kTeam;
   for (int sweep = 0; sweep < kSweeps; ++sweep) {
@@ -47,7 +48,6 @@ static __device__ void make_orthogonal(Square& b, real* v, int n, real* offs) {
     if (first == 0) offs[team] = most;
     __syncthreads();
     for (int t = 0; t < kTeams; ++t) most = offs[t] > most ? offs[t] : most;
-    __syncthreads();  // offs are written again
     if (most < Jacobi<real>::settled) return;
   }
 }
