@@ -192,7 +192,7 @@ def test_what_is_not_given_follows_from_the_data_and_is_recorded(tmp_path: Path,
     dataset = capacity.open_dataset(data)
     rates = {trial.optimizer: trial.lr for trial in usual.fitted_to(dataset).trials(dataset)}
     assert usual.optimizers == ConvergeConfig(optimizers=["shampoo", "adamw", "sgd", "adam", "momentum"]).optimizers
-    assert rates == {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001, "shampoo": 0.3}
+    assert rates == {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001, "shampoo": 0.2}
     assert list(rates) == ["sgd", "momentum", "adam", "adamw", "shampoo"]
 
 

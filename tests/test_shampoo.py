@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from capacity.engine.trajectory import Sums
 from capacity.models import MLP
 from capacity.training.memory import cuda_need
 from tests.executors import ALL, CPU, NATIVE, In, OpCase, Out, Run, Target, make_source, run_op
+from tests.study_cases import tiny_data
 from tests.test_trainer import make_data, make_trainer
 from tests.test_trajectory import gradients
 
@@ -201,6 +203,25 @@ def test_the_sums_of_a_step_are_of_the_gradient_and_of_what_the_step_changed(tar
     plain = replace(run, trajectory=0).on(target, 2)
     np.testing.assert_array_equal(replicas.parameters, plain.parameters)
     np.testing.assert_array_equal(replicas.optimizer, plain.optimizer)
+
+
+def test_studies_take_shampoo(tmp_path: Path) -> None:
+    settings = {"optimizers": ("shampoo",), "widths": 2, "seeds": 1, "batch": 8, "device": "cpu", "threads": 1}
+    data = tiny_data(tmp_path)
+    searched = capacity.emc(
+        data, labels="random", classes=2, first=4, increment=8, steps=100, out=tmp_path / "emc", **settings
+    )
+    rates = {row["lr"] for row in searched.rows()}
+    assert rates >= {0.5, 0.2, 0.05}
+    settings |= {"fractions": 1, "epochs": 2, "weight_decay": 0.5}
+    (row,) = capacity.converge(data, out=tmp_path / "converge", **settings).rows()
+    assert row["lr"] == 0.2
+    trainer = capacity.Trainer(
+        capacity.MLP((2,), "relu", output_init="glorot_uniform"), capacity.open_dataset(data), batch=8, lrs=[0.2],
+        seeds=[0], optimizer=Shampoo(weight_decay=0.5), threads=1,
+    )  # fmt: skip
+    trainer.advance(row["step"])
+    assert row["train_loss"] == trainer.evaluate().loss[0]
 
 
 def test_train_takes_shampoo() -> None:

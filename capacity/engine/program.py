@@ -29,7 +29,7 @@ Model = Callable[[Tape, Value, int], Value]
 
 @dataclass(frozen=True)
 class Segment:
-    """A named parameter in the parameters arena (and, at the same offset, in gradients and optimizer state)."""
+    """A named parameter in the parameters arena (and, at the same offset, in gradients)."""
 
     layer: str
     role: str
@@ -125,6 +125,8 @@ def compile_training(
     program = _place(fuse.drop_unread(calls), tape.parameters, batch, micro_batch)
     if program.sizes["gradients"] == 0:
         return program  # the update is folded into the body
+    if isinstance(optimizer, Shampoo):
+        program, optimizer = _with_directions(program, optimizer), optimizer.descent
     return _with_update(program, optimizer, trajectory=trajectory)
 
 
@@ -142,28 +144,40 @@ def compile_evaluation(model: Model, inputs: int, classes: int, topk: Sequence[i
     return _place(calls, tape.parameters, MICRO_BATCH, MICRO_BATCH, names)
 
 
-def _with_update(program: Program, optimizer: Optimizer, *, trajectory: bool) -> Program:
-    """Add the optimizer's calls, one for all parameters where it can be; and, behind them, what adds up their sums."""
+def _with_directions(program: Program, optimizer: Shampoo) -> Program:
+    """Add a call for every segment that makes the direction of its step; directions lie behind the gradients."""
     size = program.sizes["parameters"]
     segments = [(s.offset, s.shape) for s in program.segments]
-    pieces = segments if trajectory else [(0, (size,))]
-    sizes, first, step, along, kept = dict(program.sizes), [], optimizer, None, 0
-    if isinstance(optimizer, Shampoo):
-        states, kept = _states(optimizer, segments, 0)
-        first = [_precondition(optimizer, *piece, of, size) for piece, of in zip(segments, states, strict=True)]
-        sizes["gradients"], step, along = 2 * size, optimizer.descent, size
-    states, sizes["optimizer"] = _states(step, pieces, kept)
-    if trajectory:
-        sizes["anchor"] = size
+    states, end = _states(optimizer, segments, 0)
+    calls = []
+    for (offset, shape), kept in zip(segments, states, strict=True):
+        direction, gradient = (Operand("gradients", start, shape) for start in (size + offset, offset))
+        calls.append(BoundCall(optimizer.op, (direction, *kept, gradient), optimizer.attributes, 1 + len(kept)))
+    return replace(program, update=tuple(calls), sizes={**program.sizes, "gradients": 2 * size, "optimizer": end})
+
+
+def _with_update(program: Program, optimizer: SGD | Adam, *, trajectory: bool) -> Program:
+    """Add a call of the optimizer for all parameters; or for every segment, and then what adds its sums up.
+
+    Where calls before it make a direction, it steps along that.
+    """
+    size, sizes = program.sizes["parameters"], dict(program.sizes)
+    pieces = [(s.offset, s.shape) for s in program.segments] if trajectory else [(0, (size,))]
+    states, sizes["optimizer"] = _states(optimizer, pieces, sizes["optimizer"])
     updates, traces = [], []
-    for slot, ((offset, shape), of) in enumerate(zip(pieces, states, strict=True)):
+    for slot, ((offset, shape), kept) in enumerate(zip(pieces, states, strict=True)):
+        w, g, anchor = (Operand(arena, offset, shape) for arena in ("parameters", "gradients", "anchor"))
         sums = None
         if trajectory:
             sums = Operand("sums", sizes["sums"], (blocks(math.prod(shape)), len(Sums)))
             sizes["sums"] += math.prod(sums.shape)
             traces.append(BoundCall("trace", (sums,), {"slot": slot}, 0))
-        updates.append(_update_call(step, offset, shape, of, sums, along))
-    return replace(program, update=(*first, *updates, *traces), sizes=sizes)
+        inputs = [g, anchor if sums else None]
+        if isinstance(optimizer, SGD):
+            inputs.append(Operand("gradients", size + offset, shape) if program.update else None)
+        updates.append(BoundCall(optimizer.op, (w, *kept, sums, *inputs), optimizer.attributes, 2 + len(kept)))
+    sizes["anchor"] = size if trajectory else 0
+    return replace(program, update=(*program.update, *updates, *traces), sizes=sizes)
 
 
 def _states(optimizer: Optimizer, pieces: Sequence[tuple[int, Shape]], start: int) -> tuple[list[States], int]:
@@ -176,23 +190,6 @@ def _states(optimizer: Optimizer, pieces: Sequence[tuple[int, Shape]], start: in
             end += 0 if shape is None else math.prod(shape)
         kinds.append(places)
     return list(zip(*kinds, strict=True)), end
-
-
-def _precondition(optimizer: Shampoo, offset: int, shape: Shape, states: States, along: int) -> BoundCall:
-    """Return the call that makes the direction of a segment, `along` elements behind its gradient."""
-    operands = (Operand("gradients", along + offset, shape), *states, Operand("gradients", offset, shape))
-    return BoundCall(optimizer.op, operands, optimizer.attributes, len(operands) - 1)
-
-
-def _update_call(
-    step: SGD | Adam, offset: int, shape: Shape, states: States, sums: Operand | None, along: int | None
-) -> BoundCall:
-    """Return the call that updates the parameters at `offset`; a direction lies `along` behind the gradient."""
-    w, g, anchor = (Operand(arena, offset, shape) for arena in ("parameters", "gradients", "anchor"))
-    outputs, inputs = (w, *states, sums), [g, anchor if sums else None]
-    if isinstance(step, SGD):
-        inputs.append(None if along is None else Operand("gradients", along + offset, shape))
-    return BoundCall(step.op, (*outputs, *inputs), step.attributes, len(outputs))
 
 
 def _place(

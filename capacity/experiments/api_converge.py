@@ -65,7 +65,7 @@ def converge(
         those of a smaller fraction are among those of a larger.
     lrs : sequence of float or None
         Learning rates, each with every optimizer; None is 0.1 for 'sgd', 0.01 for 'momentum', 0.001 for 'adam'
-        and 'adamw', 0.3 for 'shampoo'.
+        and 'adamw', 0.2 for 'shampoo'.
     optimizers : sequence of {'sgd', 'momentum', 'adam', 'adamw', 'shampoo'}
     batch : int
         Examples per step.

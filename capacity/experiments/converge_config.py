@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from capacity.experiments.trial import TrialConfig
 
 OptimizerName = Literal["sgd", "momentum", "adam", "adamw", "shampoo"]
-LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001, "shampoo": 0.3}
+LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001, "shampoo": 0.2}
 """What each optimizer is used with when no learning rates are given."""
 EPOCHS = 200
 """The step limit, in passes over a trial's own examples, when none is given."""
@@ -48,7 +48,7 @@ class ConvergeConfig(StudyConfig):
     lrs: settings.MaybeRates = Field(
         None,
         description="learning rates, for each optimizer; when not given 0.1 for sgd, 0.01 for momentum, 0.001 for "
-        "adam and adamw and 0.3 for shampoo",
+        "adam and adamw and 0.2 for shampoo",
     )
     optimizers: Annotated[tuple[OptimizerName, ...], settings.some_of(OptimizerName)] = Field(
         ("sgd",), description="optimizers: sgd, momentum, adam, adamw, shampoo"

@@ -26,7 +26,7 @@ OptimizerName = Literal["sgd", "gd", "momentum", "adam", "adamw", "shampoo"]
 SearchName = Literal["bracket", "scan"]
 LEARNING_RATES = {
     "sgd": (0.5, 0.1, 0.02), "gd": (2.0, 0.5, 0.1), "momentum": (0.1, 0.02, 0.005), "adam": (0.01, 0.003, 0.001),
-    "adamw": (0.01, 0.003, 0.001), "shampoo": (1.0, 0.3, 0.1),
+    "adamw": (0.01, 0.003, 0.001), "shampoo": (0.5, 0.2, 0.05),
 }  # fmt: skip
 """The learning rates from which one is chosen when none are given."""
 STEPS = 20_000
