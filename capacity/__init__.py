@@ -15,6 +15,7 @@ _HOME = {
     "SGD": "capacity.training",
     "Adam": "capacity.training",
     "AdamW": "capacity.training",
+    "Shampoo": "capacity.training",
     "LossSurface": "capacity.training",
     "Trainer": "capacity.training",
     "TrajectoryMeter": "capacity.training",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from capacity.training import Adam as Adam
     from capacity.training import AdamW as AdamW
     from capacity.training import LossSurface as LossSurface
+    from capacity.training import Shampoo as Shampoo
     from capacity.training import Trainer as Trainer
     from capacity.training import TrajectoryMeter as TrajectoryMeter
     from capacity.training import train as train

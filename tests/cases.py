@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from capacity.engine.executor import STORED_TYPES, Source
 from capacity.engine.ops import SAVED
+from capacity.engine.tiles import TILE, tiles
 from capacity.engine.trajectory import Sums, blocks
 from tests.executors import TRACED, In, OpCase, Out
 
@@ -168,13 +169,14 @@ def sgd() -> Iterator[OpCase]:
                     Out((P,), "parameters", batch=False, before=_normal(1, P)),
                     Out((P,), "optimizer", batch=False, before=_normal(2, P)) if momentum else None,
                     *_traced(_normal(3, P), traced),
+                    In(_normal(7, P), arena="gradients", batch=False) if momentum == decay or traced else None,
                 )
                 attributes = {"momentum": momentum, "weight_decay": decay}
                 yield OpCase("sgd", f"{P}-{momentum}-{decay}{'-traced' * traced}", operands, attributes)
     for name, g in {"matrix": _normal(3, 7, 600), "nan": _with_nan(_normal(3, 3, 3))}.items():
         w = Out(g.shape, "parameters", batch=False, before=_normal(1, *g.shape))
         attributes = {"momentum": 0.0, "weight_decay": 0.0}
-        yield OpCase("sgd", name, (w, None, *_traced(g, True)), attributes)
+        yield OpCase("sgd", name, (w, None, *_traced(g, True), None), attributes)
 
 
 def _traced(g: NDArray[np.float32], traced: bool) -> tuple[Out | None, In, In | None]:
@@ -213,6 +215,38 @@ def _adam(
     return OpCase("adam", name, operands, attributes, step=step)
 
 
+def shampoo() -> Iterator[OpCase]:
+    for rows, columns in [(1, 1), (1, 6), (7, 3), (20, 11), (3, 66), (70, 66)]:
+        for step in (7, 40):  # the roots are kept; they are computed
+            yield _shampoo(f"{rows}x{columns}-{step}", _normal(4, rows, columns), step)
+    for n in (1, 17, 300_000):
+        yield _shampoo(f"{n}", _normal(4, n), 7)
+    for name, shape in {"matrix": (5, 7), "vector": (17,)}.items():
+        yield _shampoo(f"{name}-zero", np.zeros(shape, np.float32), before=0)
+        yield _shampoo(f"{name}-first", _normal(4, *shape, scale=0.1), before=0)
+        yield _shampoo(f"{name}-nan", _with_nan(_normal(4, *shape)))
+
+
+def _shampoo(name: str, g: NDArray[np.float32], step: int = 0, before: float = 1.0) -> OpCase:
+    statistics, roots = (before * np.abs(_normal(seed, *g.shape)) for seed in (2, 3))
+    if g.ndim == 2:
+        statistics, roots = (before * _factors(seed, *g.shape) for seed in (2, 3))
+    operands = (
+        Out(g.shape, "gradients", batch=False),
+        Out(statistics.shape, "optimizer", batch=False, before=statistics),
+        Out(roots.shape, "optimizer", batch=False, before=roots) if g.ndim == 2 else None,
+        In(g, arena="gradients", batch=False),
+    )
+    return OpCase("shampoo", name, operands, {"epsilon": 0.5, "every": 20}, depth=min(max(g.shape), TILE), step=step)
+
+
+def _factors(seed: int, rows: int, columns: int) -> NDArray[np.float32]:
+    """Return a positive definite matrix for either side of every tile."""
+    sides = [part.stop - part.start for tile in tiles(rows, columns) for part in tile]
+    roots = [_normal(seed + i, n, n, scale=n**-0.5) for i, n in enumerate(sides)]
+    return np.concatenate([(x @ x.T + np.eye(len(x), dtype=np.float32)).reshape(-1) for x in roots])
+
+
 def trace() -> Iterator[OpCase]:
     for rows in (1, 3, 77):
         sums = In(_normal(7, rows, len(Sums)), arena="sums", batch=False)
@@ -226,7 +260,7 @@ CASES: list[OpCase] = [
     case
     for group in (
         gather, dense, dense_grad_input, dense_grad_weight, activation, activation_grad,
-        softmax_xent, topk_errors, tally, sgd, adam, trace,
+        softmax_xent, topk_errors, tally, sgd, adam, shampoo, trace,
     )
     for case in group()
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from capacity.engine.cuda.executor import CudaExecutor
 from capacity.engine.cuda.recording import Launch, Product, Recording
 from capacity.engine.cuda.text import kernel_text
 from capacity.engine.executor import steps_per_epoch
-from capacity.engine.optimizers import SGD, AdamW
+from capacity.engine.optimizers import SGD, AdamW, Shampoo
 from capacity.engine.program import Program, compile_evaluation
 from capacity.models import MLP
 from tests import test_ops
@@ -115,6 +115,8 @@ TRAININGS = {
     "adam": Training(replace(_PLAIN, optimizer=AdamW(weight_decay=0.1)), 4),
     "traced": Training(replace(_PLAIN, trajectory=4), 4),
     "traced adam": Training(replace(_PLAIN, optimizer=AdamW(weight_decay=0.1), trajectory=4), 4),
+    "shampoo": Training(replace(_PLAIN, optimizer=Shampoo(every=2, weight_decay=0.1)), 4),
+    "traced shampoo": Training(replace(_PLAIN, optimizer=Shampoo(), trajectory=4), 4),
     "unfused": Training(replace(_PLAIN, model=MLP((9, 4), activation="gelu"), fused=False), 4),
     "subsets": Training(replace(_PLAIN, samples=(50, 70, 20)), 4),
     "accumulated": Training(replace(_PLAIN, source=make_source(700, 6, 7), batch=600), 2),
@@ -148,5 +150,5 @@ def run_with_threads(texts: Texts = kernel_text, op: str | None = None) -> None:
     for blocks in (None, FEW):
         for case in small_cases(op):
             run_op(case, Simulated(blocks=blocks, engine="threads", texts=texts))
-    for name in ("plain", "momentum", "adam", "traced"):
+    for name in ("plain", "momentum", "adam", "shampoo", "traced"):
         TRAININGS[name].on(Simulated(engine="threads", texts=texts))

@@ -188,12 +188,12 @@ def test_what_is_not_given_follows_from_the_data_and_is_recorded(tmp_path: Path,
     assert (config.every, config.epochs, config.steps) == (2, 200, None)
     assert [row["samples"] for row in study.rows() if row["optimizer"] == "sgd"] == [15, 30, 60]
     assert {row["optimizer"]: row["weight_decay"] for row in study.rows()} == {"adamw": 0.01, "sgd": 0.0}
-    usual = ConvergeConfig(data=data, optimizers=("sgd", "momentum", "adam", "adamw"), batch=4)
+    usual = ConvergeConfig(data=data, optimizers=("sgd", "momentum", "adam", "adamw", "shampoo"), batch=4)
     dataset = capacity.open_dataset(data)
     rates = {trial.optimizer: trial.lr for trial in usual.fitted_to(dataset).trials(dataset)}
-    assert usual.optimizers == ConvergeConfig(optimizers=["adamw", "sgd", "adam", "momentum"]).optimizers
-    assert rates == {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001}
-    assert list(rates) == ["sgd", "momentum", "adam", "adamw"]
+    assert usual.optimizers == ConvergeConfig(optimizers=["shampoo", "adamw", "sgd", "adam", "momentum"]).optimizers
+    assert rates == {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001, "shampoo": 0.2}
+    assert list(rates) == ["sgd", "momentum", "adam", "adamw", "shampoo"]
 
 
 def test_the_signature_of_converge_has_the_fields_and_defaults_of_the_config() -> None:
@@ -310,7 +310,7 @@ def test_without_a_trajectory_none_is_kept_and_it_belongs_to_the_key(study: Stud
         ({"fractions": (0.5, 1.5)}, "fractions must be one or more numbers above 0 and at most 1, got 1.5."),
         ({"fractions": (0.1,)}, "fractions must leave at least a batch of 8 of the 60 .*, got 0.1, which leaves 6."),
         ({"fractions": (0.5, 0.501)}, "fractions must give different numbers of samples, got 30, 30."),
-        ({"optimizers": ("sgd", "adm")}, "optimizers must be among sgd, momentum, adam, adamw, got 'adm'."),
+        ({"optimizers": ("sgd", "adm")}, "optimizers must be among sgd, momentum, adam, adamw, shampoo, got 'adm'."),
         ({"momentum": 0.5}, "momentum is used by optimizer 'momentum' only, got momentum=0.5 with optimizers sgd;"),
         ({"epochs": 3, "steps": 5}, "given by epochs or by steps, got epochs=3 and steps=5; leave one of them out."),
         ({"smooth": 4}, "smooth must be an odd whole number of at least 1, got 4."),

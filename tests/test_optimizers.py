@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import capacity
-from capacity.engine.optimizers import SGD, Adam, AdamW, Optimizer
+from capacity.engine.optimizers import SGD, Adam, AdamW, Optimizer, Shampoo
 from capacity.errors import InputError
 from capacity.models import MLP
 from capacity.training.memory import cuda_need
@@ -119,6 +119,10 @@ def test_train_takes_adam() -> None:
         (Adam, {"beta2": "0.9"}, "beta2 must be a number of at least 0 and below 1, got '0.9'."),
         (Adam, {"beta1": True}, "beta1 must be a number of at least 0 and below 1, got True."),
         (Adam, {"epsilon": 0.0}, "epsilon must be a finite number above 0, got 0.0."),
+        (Shampoo, {"epsilon": 0}, "epsilon must be a finite number above 0, got 0."),
+        (Shampoo, {"every": 0}, "every must be a whole number of at least 1, got 0."),
+        (Shampoo, {"every": 2.0}, "every must be a whole number of at least 1, got 2.0."),
+        (Shampoo, {"weight_decay": -1}, "weight_decay must be a finite number of at least 0, got -1."),
         (AdamW, {"weight_decay": float("inf")}, "weight_decay must be a finite number of at least 0, got inf."),
     ],
 )

@@ -88,7 +88,9 @@ def test_training_learns(device: str) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("optimizer", [capacity.SGD(), capacity.SGD(momentum=0.9), capacity.AdamW()], ids=str)
+@pytest.mark.parametrize(
+    "optimizer", [capacity.SGD(), capacity.SGD(momentum=0.9), capacity.AdamW(), capacity.Shampoo()], ids=str
+)
 def test_states_carry_everything_on(device: str, optimizer: Optimizer) -> None:
     unbroken = make_trainer(device, optimizer=optimizer)
     unbroken.advance(10)
@@ -168,7 +170,10 @@ def test_glorot_start_is_uniform_with_the_stated_limit() -> None:
         ({"lrs": [0.1]}, "lrs and seeds must have the same length"),
         ({"seeds": [0, -1]}, "seed must be from 0"),
         ({"threads": 0}, "threads must be 1 or more"),
-        ({"optimizer": "adam"}, "optimizer must be an SGD, an Adam or an AdamW, got 'adam'; write, for instance,"),
+        (
+            {"optimizer": "adam"},
+            "optimizer must be an SGD, an Adam, an AdamW or a Shampoo, got 'adam'; write, for instance,",
+        ),
         ({"precision": "float23"}, "did you mean 'float32'?"),
         ({"precision": "bf32"}, "did you mean 'tf32'?"),
     ],

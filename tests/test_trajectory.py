@@ -234,6 +234,7 @@ def test_sums_by_hand() -> None:
         Out((2, 4), "sums", batch=False),
         In(np.full(P, 2.0), arena="gradients", batch=False),
         In(np.full(P, 1.0), arena="anchor", batch=False),
+        None,
     )
     case = OpCase("sgd", "hand", operands, {"momentum": 0.0, "weight_decay": 0.0}, lr=0.5)
     for target in ALL:

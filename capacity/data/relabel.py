@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import operator
@@ -168,7 +169,7 @@ def _randomised(dataset: Dataset, labels: str, classes: int, seed: int) -> Datas
     if labels == "random":
         train = Split(dataset.train.features, drawn)
         return replace(common, train=train, **_origin(dataset, derivation, dataset.digest))
-    train = Split(_fixed(random_features(seed, samples, inputs)), drawn)
+    train = Split(_features(seed, samples, inputs), drawn)
     shape = {"samples": samples, "inputs": inputs}
     return replace(common, train=train, feature_names=(), scale=1.0, **_origin(dataset, derivation, shape))
 
@@ -182,6 +183,12 @@ def _origin(dataset: Dataset, derivation: dict[str, Any], source: str | dict[str
         "provenance": {"derivation": derivation, "source": described, "created_by": f"capacity {__version__}"},
         "path": None,
     }
+
+
+@functools.lru_cache(maxsize=1)
+def _features(seed: int, samples: int, inputs: int) -> NDArray[np.float32]:
+    """Return random features that cannot be written to; the last are kept, since data of all classes share them."""
+    return _fixed(random_features(seed, samples, inputs))
 
 
 def _fixed(values: NDArray[Any]) -> NDArray[Any]:

@@ -139,6 +139,10 @@ def _adam_shapes(
     return ()
 
 
+def _shampoo_shapes(*operands: Shape | None, epsilon: float, every: int) -> tuple[Shape, ...]:
+    return ()
+
+
 def _trace_shapes(sums: Shape, *, slot: int) -> tuple[Shape, ...]:
     _require(sums[1:] == (len(Sums),), "trace", (sums,))
     return ()
@@ -158,6 +162,7 @@ OPS: dict[str, Op] = {
         Op("tally", _tally_shapes),
         Op("sgd", _sgd_shapes),
         Op("adam", _adam_shapes),
+        Op("shampoo", _shampoo_shapes),
         Op("trace", _trace_shapes),
     )
 }

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import ClassVar, TypeAlias
 
+from capacity.engine.ops import Shape
 from capacity.engine.tape import Attribute
+from capacity.engine.tiles import factor_elements
 from capacity.errors import InputError
 
 
@@ -34,10 +36,9 @@ class SGD:
         _check_fraction("momentum", self.momentum)
         _check_decay(self.weight_decay)
 
-    @property
-    def states(self) -> tuple[bool, ...]:
-        """Whether the op's state v is kept, as many numbers as there are parameters."""
-        return (self.momentum != 0,)
+    def states(self, shape: Shape) -> tuple[Shape | None, ...]:
+        """Return the shape of the op's state v for parameters of a shape; None where it is not kept."""
+        return (shape if self.momentum != 0 else None,)
 
     @property
     def attributes(self) -> dict[str, Attribute]:
@@ -88,10 +89,9 @@ class Adam:
         _check("epsilon", self.epsilon, "a finite number above 0", lambda x: x > 0)
         _check_decay(self.weight_decay)
 
-    @property
-    def states(self) -> tuple[bool, ...]:
-        """Whether the op's states m and v are kept, each as many numbers as there are parameters: they are."""
-        return (True, True)
+    def states(self, shape: Shape) -> tuple[Shape | None, ...]:
+        """Return the shapes of the op's states m and v for parameters of a shape."""
+        return (shape, shape)
 
     @property
     def attributes(self) -> dict[str, Attribute]:
@@ -111,14 +111,76 @@ class AdamW(Adam):
     decoupled: ClassVar[bool] = True
 
 
-Optimizer: TypeAlias = SGD | Adam | AdamW
+@dataclass(frozen=True)
+class Shampoo:
+    """Shampoo (Gupta, Koren & Singer 2018, algorithm 1): a preconditioner for either side of a weight matrix.
+
+    For a weight W (m, n) with gradient G, beginning with L = 0 and R = 0:
+    L <- L + G G', R <- R + G' G, and W <- W - lr ((L + epsilon I)^(-1/4) G (R + epsilon I)^(-1/4) + weight_decay W).
+    For a bias b with gradient g it is the paper's diagonal variant, AdaGrad's: h <- h + g^2 and
+    b <- b - lr (g / sqrt(h + epsilon) + weight_decay b).
+
+    Matrices are cut into tiles of at most 64 x 64, each with an L and an R of its own, and the roots of L and R are
+    taken only now and then (both as in Anil et al. 2020, "Scalable Second Order Optimization for Deep Learning").
+
+    Parameters
+    ----------
+    epsilon : float
+        Above 0; the L and R that the paper begins with are epsilon I. It is in units of a squared gradient.
+    every : int
+        Steps from one computation of the roots to the next; the first is at the first step.
+    weight_decay : float
+        At least 0; it acts on every parameter, biases included, and is not preconditioned.
+
+    Raises
+    ------
+    InputError
+        When a setting is not a number in its range.
+
+    Notes
+    -----
+    A first gradient of full rank, far above epsilon, is made orthogonal: U V' of its singular vectors, times lr. Sums
+    that only grow make later steps smaller, as AdaGrad's. Until the roots are taken again, what is new in a gradient is
+    lengthened by epsilon^(-1/2): with a small epsilon and a large `every` the beginning of a training is unstable.
+    """
+
+    epsilon: float = 0.01
+    every: int = 20
+    weight_decay: float = 0.0
+
+    op: ClassVar[str] = "shampoo"
+
+    def __post_init__(self) -> None:
+        _check("epsilon", self.epsilon, "a finite number above 0", lambda x: x > 0)
+        _check("every", self.every, "a whole number of at least 1", lambda x: isinstance(x, int) and x >= 1)
+        _check_decay(self.weight_decay)
+
+    def states(self, shape: Shape) -> tuple[Shape | None, ...]:
+        """Return the shapes of the op's states, statistics and roots, for parameters of a shape."""
+        if len(shape) == 1:
+            return (shape, None)
+        factors = (factor_elements(*shape),)
+        return (factors, factors)
+
+    @property
+    def attributes(self) -> dict[str, Attribute]:
+        """The attributes of the op."""
+        return {"epsilon": self.epsilon, "every": self.every}
+
+    @property
+    def descent(self) -> SGD:
+        """What takes the step, along the direction that the op gives."""
+        return SGD(weight_decay=self.weight_decay)
+
+
+Optimizer: TypeAlias = SGD | Adam | AdamW | Shampoo
 
 
 def check_optimizer(optimizer: object) -> None:
     """Raise InputError when `optimizer` is not one of these."""
     if not isinstance(optimizer, Optimizer):
         raise InputError(
-            f"optimizer must be an SGD, an Adam or an AdamW, got {optimizer!r}; write, for instance, "
+            f"optimizer must be an SGD, an Adam, an AdamW or a Shampoo, got {optimizer!r}; write, for instance, "
             "optimizer=capacity.Adam()."
         )
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from capacity.engine import fuse
 from capacity.engine.ops import ROWS, Shape
-from capacity.engine.optimizers import SGD, Optimizer
+from capacity.engine.optimizers import SGD, Adam, Optimizer, Shampoo
 from capacity.engine.tape import Attribute, Call, Parameter, Tape, Value
 from capacity.engine.trajectory import Sums, blocks
 
@@ -30,7 +29,7 @@ Model = Callable[[Tape, Value, int], Value]
 
 @dataclass(frozen=True)
 class Segment:
-    """A named parameter in the parameters arena (and, at the same offset, in gradients and optimizer state)."""
+    """A named parameter in the parameters arena (and, at the same offset, in gradients)."""
 
     layer: str
     role: str
@@ -51,6 +50,10 @@ class Operand:
     arena: str
     offset: int
     shape: Shape
+
+
+States = tuple[Operand | None, ...]
+"""The places of an optimizer's states, by kind; None where one is not kept."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,9 @@ def compile_training(
     program = _place(fuse.drop_unread(calls), tape.parameters, batch, micro_batch)
     if program.sizes["gradients"] == 0:
         return program  # the update is folded into the body
-    return _with_traced_update(program, optimizer) if trajectory else _with_update(program, optimizer)
+    if isinstance(optimizer, Shampoo):
+        program, optimizer = _with_directions(program, optimizer), optimizer.descent
+    return _with_update(program, optimizer, trajectory=trajectory)
 
 
 def compile_evaluation(model: Model, inputs: int, classes: int, topk: Sequence[int]) -> Program:
@@ -139,33 +144,52 @@ def compile_evaluation(model: Model, inputs: int, classes: int, topk: Sequence[i
     return _place(calls, tape.parameters, MICRO_BATCH, MICRO_BATCH, names)
 
 
-def _with_update(program: Program, optimizer: Optimizer) -> Program:
-    """Add one call of the optimizer for all parameters."""
+def _with_directions(program: Program, optimizer: Shampoo) -> Program:
+    """Add a call for every segment that makes the direction of its step; directions lie behind the gradients."""
     size = program.sizes["parameters"]
-    call = _update_call(optimizer, size, 0, (size,), None)
-    return replace(program, update=(call,), sizes={**program.sizes, "optimizer": sum(optimizer.states) * size})
+    segments = [(s.offset, s.shape) for s in program.segments]
+    states, end = _states(optimizer, segments, 0)
+    calls = []
+    for (offset, shape), kept in zip(segments, states, strict=True):
+        direction, gradient = (Operand("gradients", start, shape) for start in (size + offset, offset))
+        calls.append(BoundCall(optimizer.op, (direction, *kept, gradient), optimizer.attributes, 1 + len(kept)))
+    return replace(program, update=tuple(calls), sizes={**program.sizes, "gradients": 2 * size, "optimizer": end})
 
 
-def _with_traced_update(program: Program, optimizer: Optimizer) -> Program:
-    """Add a call of the optimizer for every segment, and then what adds its sums up."""
-    size = program.sizes["parameters"]
-    updates, traces, rows = [], [], 0
-    for slot, segment in enumerate(program.segments):
-        sums = Operand("sums", rows * len(Sums), (blocks(segment.size), len(Sums)))
-        rows += blocks(segment.size)
-        updates.append(_update_call(optimizer, size, segment.offset, segment.shape, sums))
-        traces.append(BoundCall("trace", (sums,), {"slot": slot}, 0))
-    sizes = {"optimizer": sum(optimizer.states) * size, "anchor": size, "sums": rows * len(Sums)}
-    return replace(program, update=(*updates, *traces), sizes={**program.sizes, **sizes})
+def _with_update(program: Program, optimizer: SGD | Adam, *, trajectory: bool) -> Program:
+    """Add a call of the optimizer for all parameters; or for every segment, and then what adds its sums up.
+
+    Where calls before it make a direction, it steps along that.
+    """
+    size, sizes = program.sizes["parameters"], dict(program.sizes)
+    pieces = [(s.offset, s.shape) for s in program.segments] if trajectory else [(0, (size,))]
+    states, sizes["optimizer"] = _states(optimizer, pieces, sizes["optimizer"])
+    updates, traces = [], []
+    for slot, ((offset, shape), kept) in enumerate(zip(pieces, states, strict=True)):
+        w, g, anchor = (Operand(arena, offset, shape) for arena in ("parameters", "gradients", "anchor"))
+        sums = None
+        if trajectory:
+            sums = Operand("sums", sizes["sums"], (blocks(math.prod(shape)), len(Sums)))
+            sizes["sums"] += math.prod(sums.shape)
+            traces.append(BoundCall("trace", (sums,), {"slot": slot}, 0))
+        inputs = [g, anchor if sums else None]
+        if isinstance(optimizer, SGD):
+            inputs.append(Operand("gradients", size + offset, shape) if program.update else None)
+        updates.append(BoundCall(optimizer.op, (w, *kept, sums, *inputs), optimizer.attributes, 2 + len(kept)))
+    sizes["anchor"] = size if trajectory else 0
+    return replace(program, update=(*program.update, *updates, *traces), sizes=sizes)
 
 
-def _update_call(optimizer: Optimizer, size: int, offset: int, shape: Shape, sums: Operand | None) -> BoundCall:
-    """Return the call that updates the parameters at `offset`, of `size` in all; states lie one after the other."""
-    starts = itertools.count(offset, size)
-    states = [Operand("optimizer", next(starts), shape) if kept else None for kept in optimizer.states]
-    w, g, anchor = (Operand(arena, offset, shape) for arena in ("parameters", "gradients", "anchor"))
-    operands = (w, *states, sums, g, anchor if sums else None)
-    return BoundCall(optimizer.op, operands, optimizer.attributes, len(operands) - 2)
+def _states(optimizer: Optimizer, pieces: Sequence[tuple[int, Shape]], start: int) -> tuple[list[States], int]:
+    """Return the places of every piece's states, one kind after the other from `start` on, and where they end."""
+    kinds, end = [], start
+    for shapes in zip(*(optimizer.states(shape) for _, shape in pieces), strict=True):
+        places = []
+        for shape in shapes:
+            places.append(None if shape is None else Operand("optimizer", end, shape))
+            end += 0 if shape is None else math.prod(shape)
+        kinds.append(places)
+    return list(zip(*kinds, strict=True)), end
 
 
 def _place(

@@ -19,6 +19,7 @@ from capacity.engine.executor import Executor, Replicas, Source, check_run, step
 from capacity.engine.fitting import Looks, fit_by_turns
 from capacity.engine.ops import LEAKY_SLOPE, OPS, ROWS
 from capacity.engine.program import BoundCall, Operand, Program
+from capacity.engine.tiles import tiles
 from capacity.engine.trajectory import BLOCK, Sums
 
 Array = NDArray[np.float64]
@@ -135,12 +136,15 @@ def tally(v: Array, f: Frame, *, slot: int) -> None:
 
 
 def sgd(
-    w: Array, v: Array | None, sums: Array | None, g: Array, anchor: Array | None, f: Frame,
+    w: Array, v: Array | None, sums: Array | None, g: Array, anchor: Array | None, direction: Array | None, f: Frame,
     *, momentum: float, weight_decay: float,
 ) -> None:  # fmt: skip
-    """v <- momentum v + g + weight_decay w; w <- w - lr v. And, where they are asked for, the sums of the step."""
+    """v <- momentum v + d + weight_decay w; w <- w - lr v. And, where they are asked for, the sums of the step.
+
+    d is the direction, or the gradient where that is None.
+    """
     before = w.copy()
-    step = g + weight_decay * w
+    step = (g if direction is None else direction) + weight_decay * w
     if v is not None:
         v[:] = momentum * v + step
         step = v
@@ -168,6 +172,42 @@ def adam(
     if decoupled:
         w -= f.lr * decay
     _add_up(sums, before, w, g, anchor)
+
+
+def shampoo(
+    direction: Array, statistics: Array, roots: Array | None, g: Array, f: Frame, *, epsilon: float, every: int
+) -> None:
+    """direction <- (L + epsilon)^(-1/4) g (R + epsilon)^(-1/4) of every tile of a matrix, L <- L + g g', R <- R + g' g.
+
+    Gupta, Koren & Singer 2018, algorithm 1. Statistics are L and R of one tile after the other; roots, laid out alike,
+    are computed at every step whose number, counted from 0, `every` divides. Without roots, for a vector, it is
+    their diagonal variant: h <- h + g^2, direction <- g / sqrt(h + epsilon).
+    """
+    if roots is None:
+        statistics += g**2
+        direction[:] = g / np.sqrt(statistics + epsilon)
+        return
+    end = 0
+    for rows, columns in tiles(*g.shape):
+        tile, factors = g[rows, columns], []
+        for product in (tile @ tile.T, tile.T @ tile):
+            start, end = end, end + product.size
+            factor = statistics[start:end].reshape(product.shape)
+            root = roots[start:end].reshape(product.shape)
+            factor += product
+            if f.step % every == 0:
+                root[:] = _inverse_fourth_root(factor, epsilon)
+            factors.append(root)
+        direction[rows, columns] = factors[0] @ tile @ factors[1]
+
+
+def _inverse_fourth_root(matrix: Array, epsilon: float) -> Array:
+    """(matrix + epsilon I)^(-1/4); eigenvalues below 0 are rounding and count as 0. NaN where it is not finite."""
+    if not np.isfinite(matrix).all():
+        return np.full_like(matrix, np.nan)
+    values, vectors = np.linalg.eigh(matrix)
+    root: Array = (vectors * (np.maximum(values, 0) + epsilon) ** -0.25) @ vectors.T
+    return root
 
 
 def _add_up(sums: Array | None, before: Array, after: Array, g: Array, anchor: Array | None) -> None:
@@ -207,7 +247,7 @@ KERNELS: dict[str, Callable[..., None]] = {
     f.__name__: f
     for f in (
         gather, dense, dense_grad_input, dense_grad_weight, activation, activation_grad,
-        softmax_xent, topk_errors, tally, sgd, adam, trace,
+        softmax_xent, topk_errors, tally, sgd, adam, shampoo, trace,
     )
 }  # fmt: skip
 assert KERNELS.keys() == OPS.keys()

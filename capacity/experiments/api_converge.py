@@ -64,8 +64,9 @@ def converge(
         seed varies the data as well as the start and the order; at every width a seed has the same examples, and
         those of a smaller fraction are among those of a larger.
     lrs : sequence of float or None
-        Learning rates, each with every optimizer; None is 0.1 for 'sgd', 0.01 for 'momentum', 0.001 for the others.
-    optimizers : sequence of {'sgd', 'momentum', 'adam', 'adamw'}
+        Learning rates, each with every optimizer; None is 0.1 for 'sgd', 0.01 for 'momentum', 0.001 for 'adam'
+        and 'adamw', 0.2 for 'shampoo'.
+    optimizers : sequence of {'sgd', 'momentum', 'adam', 'adamw', 'shampoo'}
     batch : int
         Examples per step.
     seeds : int

@@ -71,7 +71,7 @@ def emc(
         Numbers of classes K; None is that of the data.
     selection : {'merge', 'select'}
         How semantic labels come down to fewer classes.
-    optimizers : sequence of {'sgd', 'gd', 'momentum', 'adam', 'adamw'}
+    optimizers : sequence of {'sgd', 'gd', 'momentum', 'adam', 'adamw', 'shampoo'}
         'gd' is gradient descent on the whole sample.
     lrs : sequence of float or None
         Learning rates, of which one is chosen for every network and octave of n (`capacity.experiments.emc_plan`); None

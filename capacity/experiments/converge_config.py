@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from capacity.experiments.sizing import Limit
     from capacity.experiments.trial import TrialConfig
 
-OptimizerName = Literal["sgd", "momentum", "adam", "adamw"]
-LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001}
+OptimizerName = Literal["sgd", "momentum", "adam", "adamw", "shampoo"]
+LEARNING_RATES = {"sgd": 0.1, "momentum": 0.01, "adam": 0.001, "adamw": 0.001, "shampoo": 0.2}
 """What each optimizer is used with when no learning rates are given."""
 EPOCHS = 200
 """The step limit, in passes over a trial's own examples, when none is given."""
@@ -47,11 +47,11 @@ class ConvergeConfig(StudyConfig):
     )
     lrs: settings.MaybeRates = Field(
         None,
-        description="learning rates, for each optimizer; when not given 0.1 for sgd, 0.01 for momentum and 0.001 for "
-        "adam and adamw",
+        description="learning rates, for each optimizer; when not given 0.1 for sgd, 0.01 for momentum, 0.001 for "
+        "adam and adamw and 0.2 for shampoo",
     )
     optimizers: Annotated[tuple[OptimizerName, ...], settings.some_of(OptimizerName)] = Field(
-        ("sgd",), description="optimizers: sgd, momentum, adam, adamw"
+        ("sgd",), description="optimizers: sgd, momentum, adam, adamw, shampoo"
     )
     batch: settings.Batch = 32
     seeds: settings.Count = Field(

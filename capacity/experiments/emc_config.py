@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 LabelsName = Literal["semantic", "random", "random-inputs"]
 SelectionName = Literal["merge", "select"]
-OptimizerName = Literal["sgd", "gd", "momentum", "adam", "adamw"]
+OptimizerName = Literal["sgd", "gd", "momentum", "adam", "adamw", "shampoo"]
 SearchName = Literal["bracket", "scan"]
 LEARNING_RATES = {
     "sgd": (0.5, 0.1, 0.02), "gd": (2.0, 0.5, 0.1), "momentum": (0.1, 0.02, 0.005), "adam": (0.01, 0.003, 0.001),
-    "adamw": (0.01, 0.003, 0.001),
+    "adamw": (0.01, 0.003, 0.001), "shampoo": (0.5, 0.2, 0.05),
 }  # fmt: skip
 """The learning rates from which one is chosen when none are given."""
 STEPS = 20_000
@@ -66,7 +66,7 @@ class EmcConfig(StudyConfig):
         "merge", description="how semantic labels come down to fewer classes: merge classes, or select the commonest"
     )
     optimizers: Annotated[tuple[OptimizerName, ...], settings.some_of(OptimizerName)] = Field(
-        ("sgd",), description="optimizers: sgd, gd (full batch), momentum, adam, adamw"
+        ("sgd",), description="optimizers: sgd, gd (full batch), momentum, adam, adamw, shampoo"
     )
     lrs: settings.MaybeRates = Field(
         None,

@@ -139,7 +139,7 @@ class EmcTrial(TrialConfig):
         return round(error * self.samples)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)
 def derived(dataset: Dataset, labels: str, classes: int, selection: str) -> Dataset:
-    """Return a data set made into another; the last ones are kept, since trials of one follow on each other."""
+    """Return a data set made into another; the last ones are kept, since trials of some kinds take turns."""
     return derive_dataset(dataset, labels=labels, classes=classes or None, selection=selection)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from capacity.data import Dataset
 from capacity.experiments.outcomes import Outcome
 from capacity.models import MLP
-from capacity.training import SGD, Adam, AdamW, Trainer
+from capacity.training import SGD, Adam, AdamW, Shampoo, Trainer
 
 Entry = Mapping[str, float]
 """One entry of a trial's curves: what was measured at one moment, by name."""
@@ -108,10 +108,12 @@ class TrialConfig(ABC):
         """Return the network to train."""
         return MLP((self.width,) * self.depth, self.activation, self.init, self.output_init)
 
-    def rule(self) -> SGD | Adam | AdamW:
+    def rule(self) -> SGD | Adam | AdamW | Shampoo:
         """Return the optimizer with its settings."""
         if self.optimizer in ("adam", "adamw"):
             return (AdamW if self.optimizer == "adamw" else Adam)(weight_decay=self.weight_decay)
+        if self.optimizer == "shampoo":
+            return Shampoo(weight_decay=self.weight_decay)
         return SGD(momentum=self.momentum, weight_decay=self.weight_decay)
 
     @abstractmethod

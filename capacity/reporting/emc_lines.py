@@ -16,6 +16,7 @@ MOST = 7
 
 _WORDS = {
     "sgd": "SGD", "gd": "full-batch GD", "momentum": "SGD with momentum", "adam": "Adam", "adamw": "AdamW",
+    "shampoo": "Shampoo",
     "relu": "ReLU", "leaky_relu": "leaky ReLU", "gelu": "GELU", "random-inputs": "random inputs and labels",
     "semantic": "semantic labels", "random": "random labels",
 }  # fmt: skip

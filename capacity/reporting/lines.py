@@ -14,7 +14,7 @@ HALTED = ("converged", "step_limit")
 """Outcomes of runs that have a halting time, or a lower bound of it."""
 ASPECTS = ("data", "rule", "layers")
 """What may tell lines from each other: the part of the data, the optimizer with its learning rate, the depth."""
-_RULES = {"sgd": "SGD", "momentum": "SGD with momentum", "adam": "Adam", "adamw": "AdamW"}
+_RULES = {"sgd": "SGD", "momentum": "SGD with momentum", "adam": "Adam", "adamw": "AdamW", "shampoo": "Shampoo"}
 
 
 @dataclass(frozen=True, eq=False)

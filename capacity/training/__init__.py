@@ -1,7 +1,7 @@
 """Training: the trainer of R replicas, train() for one model, and the loss around a point."""
 
 from capacity.engine.devices import describe_device
-from capacity.engine.optimizers import SGD, Adam, AdamW
+from capacity.engine.optimizers import SGD, Adam, AdamW, Shampoo
 from capacity.training.curvature import LossSurface
 from capacity.training.meter import TrajectoryMeter
 from capacity.training.simple import TrainResult, train
@@ -13,6 +13,7 @@ __all__ = [
     "AdamW",
     "LossSurface",
     "Metrics",
+    "Shampoo",
     "State",
     "TrainResult",
     "Trainer",

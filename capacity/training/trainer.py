@@ -72,7 +72,7 @@ class Trainer:
         How many rows of the training set each replica is given, n; None is all N. With n < batch an epoch is one step.
     subset_seeds : sequence of R ints or None
         Which n rows: a random subset keyed by this seed, in which that of any smaller n lies; None is `seeds`.
-    optimizer : SGD, Adam or AdamW
+    optimizer : SGD, Adam, AdamW or Shampoo
         None is SGD().
     precision : str
         'float32' or 'float64'; on device 'cuda' also 'tf32' or 'bf16', and on device 'cpu' 'bf16' where the processor

@@ -26,7 +26,7 @@ struct Operand {
 struct Attributes {
   Activation activation = Activation::identity;
   bool update = false, shuffled = false, decoupled = false;
-  int64_t inputs = 0, k = 1, slot = 0;
+  int64_t inputs = 0, k = 1, slot = 0, every = 1;
   double momentum = 0, weight_decay = 0, beta1 = 0, beta2 = 0, epsilon = 0;
 };
 

@@ -52,6 +52,8 @@ Attributes attributes_from(const py::dict& given) {
       a.k = py::cast<int64_t>(value);
     } else if (name == "slot") {
       a.slot = py::cast<int64_t>(value);
+    } else if (name == "every") {
+      a.every = py::cast<int64_t>(value);
     } else if (name == "momentum") {
       a.momentum = py::cast<double>(value);
     } else if (name == "weight_decay") {

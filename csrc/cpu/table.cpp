@@ -15,6 +15,7 @@
   X(tally)              \
   X(sgd)                \
   X(adam)               \
+  X(shampoo)            \
   X(trace)
 // clang-format on
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from capacity.engine.ops import SAVED
 from capacity.engine.program import ARENAS, ELEMENT_ARENAS, BoundCall, Operand, Program
+from capacity.engine.tiles import tiles
 from capacity.engine.trajectory import blocks
 
 _MAX_OPERANDS = 6
@@ -25,7 +26,8 @@ OPERAND = np.dtype([("arena", "i4"), ("offset", "i8"), ("rows", "i8"), ("cols", 
 ATTRIBUTES = np.dtype(
     [
         ("activation", "i4"), ("update", "?"), ("shuffled", "?"), ("decoupled", "?"), ("inputs", "i8"), ("k", "i8"),
-        ("slot", "i8"), ("momentum", "f8"), ("weight_decay", "f8"), ("beta1", "f8"), ("beta2", "f8"), ("epsilon", "f8"),
+        ("slot", "i8"), ("every", "i8"), ("momentum", "f8"), ("weight_decay", "f8"), ("beta1", "f8"), ("beta2", "f8"),
+        ("epsilon", "f8"),
     ],
     align=True,
 )  # fmt: skip
@@ -161,6 +163,8 @@ class _Recorder:
             size, state = math.prod(first.shape), call.operands[call.outputs - 1]
             traced = state is not None and state.arena == "sums"
             return blocks(size) if traced else -(-size // (_UPDATES[call.op] * _BLOCK)), _BLOCK
+        if call.op == "shampoo":
+            return (-(-columns // _BLOCK) if call.operands[2] is None else sum(1 for _ in tiles(*first.shape))), _BLOCK
         return shapes.get(call.op, (-(-rows * columns // _BLOCK), _BLOCK))
 
 
