@@ -34,6 +34,7 @@ SAMPLES, FIRST, RESOLUTION, SEEDS = 4096, 16, 0.05, 5
 BATCH, LR, BUDGET, CHECK_STEPS = 32, 0.1, 4000, 20
 PEERS = ("PyTorch, scan", "PyTorch, bisection", "JAX jit + scan, bisection")
 OURS = ("capacity, bisection", "capacity emc")
+STORE, STORE_SEEDS = "store", 1000
 
 Fits = Callable[[int], tuple[bool, int]]
 """Whether a training on n rows fits, and the steps that it took."""
@@ -47,6 +48,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--budget", type=int, default=BUDGET, help="steps that a training may take")
     parser.add_argument("--out", type=Path, help="file for the results; bench/results/emc-search-DATE.json by default")
     options = parser.parse_args(arguments)
+    store = _in_a_process({"way": STORE})
+    print(f"{store['trainings'] / store['seconds']:,.0f} short trainings a second through a study's store", flush=True)
     rows = []
     for inputs, classes in CASES:
         for width in options.widths:
@@ -56,7 +59,8 @@ def main(arguments: list[str]) -> int:
             print("\n".join(lines(rows[-1])), flush=True)
     results = {
         "benchmark": "emc", "name": "search", "date": datetime.date.today().isoformat(), "commit": commit(),
-        "machine": describe_machine(), "samples": SAMPLES, "seeds": SEEDS, "batch": BATCH, "lr": LR, "rows": rows,
+        "machine": describe_machine(), "samples": SAMPLES, "seeds": SEEDS, "batch": BATCH, "lr": LR, "store": store,
+        "rows": rows,
     }  # fmt: skip
     write(results, options.out)
     return 0
@@ -137,6 +141,23 @@ def ours(inputs: int, classes: int, width: int, budget: int, way: str) -> dict[s
         seconds = time.perf_counter() - began
         row = capacity.report(study).tables()["emc"][0]
     return {"seconds": seconds, "emc": row["emc"], "steps": row["steps"]}
+
+
+def through_the_store() -> dict[str, Any]:
+    """Return how many short trainings a study makes in how many seconds, each a durable row of its table."""
+    import capacity
+
+    features, labels = data(20, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "data.h5"
+        capacity.save_dataset(file, features[:512], labels[:512], name="random", classes=2)
+        settings: dict[str, Any] = {"widths": [32], "labels": ["random"], "lrs": [LR], "n_max": 64, "steps": 2000}
+        capacity.emc(file, **settings, seeds=1, out=Path(folder) / "warm-up")
+        began = time.perf_counter()
+        study = capacity.emc(file, **settings, seeds=STORE_SEEDS, out=Path(folder) / "study")
+        seconds = time.perf_counter() - began
+        rows = study.rows()
+    return {"seconds": seconds, "trainings": len(rows), "steps": sum(row["step"] for row in rows)}
 
 
 def torch_fits(features: Any, labels: Any, classes: int, width: int, budget: int, seed: int) -> Fits:
@@ -220,8 +241,10 @@ def jax_fits(features: Any, labels: Any, classes: int, width: int, budget: int, 
     return fits
 
 
-def measure(inputs: int, classes: int, width: int, budget: int, way: str) -> dict[str, Any]:
+def measure(way: str, inputs: int = 0, classes: int = 0, width: int = 0, budget: int = 0) -> dict[str, Any]:
     """Run one way and return seconds, mean EMC over the seeds, and training steps."""
+    if way == STORE:
+        return through_the_store()
     if way in OURS:
         return ours(inputs, classes, width, budget, way)
     features, labels = data(inputs, classes)

@@ -33,7 +33,9 @@ def test_a_whole_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     (row,) = json.loads((tmp_path / "found.json").read_text())["rows"]
     assert set(row["ways"]) == set(emc.OURS)
     assert all(found["seconds"] > 0 and found["steps"] > 0 for found in row["ways"].values())
-    assert "4-2-2" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "4-2-2" in out
+    assert "short trainings a second" in out
 
 
 @pytest.mark.parametrize(("library", "make"), [("torch", emc.torch_fits), ("jax", emc.jax_fits)])

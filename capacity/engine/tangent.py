@@ -7,8 +7,9 @@ multiplication by the Hessian", Neural Computation 6(1); his R{x} is x_dot here)
 
 Each rule below is named like its op and takes the call's operands as arrays (outputs first; None when absent), all
 computed; their tangents in the same order, where None also stands for a value that does not depend on the parameters;
-the :class:`Frame` of the micro-batch; and the call's attributes. It writes the tangents of the outputs. The rules are
-those of programs without fusions. `gather` has none: what it reads does not depend on the parameters.
+the :class:`Frame` of the micro-batch; and the call's attributes. It works out what depends on the values alone, and
+returns what writes the tangents of the outputs from those of the inputs, as often as there are directions. The rules
+are those of programs without fusions. `gather` has none: what it reads does not depend on the parameters.
 
 At their kink, ReLU and leaky ReLU have the derivative that the kernels give them, the one from the left (0 counts as
 negative), and no second derivative there or anywhere. So the Hessian is that of the smooth piece on which the point
@@ -38,74 +39,101 @@ KEPT_BYTES = 1 << 28
 Arrays = Sequence[Any]
 """The operands of a call: an array each, or None."""
 
+Run = Callable[[], object]
+"""Writes the tangents of a call's outputs."""
+
 _NO_TRACE = np.empty((0, 4))
 
 
-def dense(values: Arrays, tangents: Arrays, f: Frame) -> None:
+def dense(values: Arrays, tangents: Arrays, f: Frame) -> Run:
     """y_dot = x W_dot + b_dot + x_dot W."""
     _, _, x, w, _ = values
     y_dot, _, x_dot, w_dot, b_dot = tangents
-    np.matmul(x, w_dot, out=y_dot)
-    y_dot += b_dot
-    if x_dot is not None:
-        y_dot += x_dot @ w
+
+    def run() -> None:
+        np.matmul(x, w_dot, out=y_dot)
+        np.add(y_dot, b_dot, out=y_dot)
+        if x_dot is not None:
+            np.add(y_dot, x_dot @ w, out=y_dot)
+
+    return run
 
 
-def dense_grad_input(values: Arrays, tangents: Arrays, f: Frame) -> None:
+def dense_grad_input(values: Arrays, tangents: Arrays, f: Frame) -> Run:
     """dx_dot = dy_dot W' + dy W_dot'."""
     _, dy, w, _ = values
     dx_dot, dy_dot, w_dot, _ = tangents
-    np.matmul(dy_dot, w.T, out=dx_dot)
-    dx_dot += dy @ w_dot.T
+
+    def run() -> None:
+        np.matmul(dy_dot, w.T, out=dx_dot)
+        np.add(dx_dot, dy @ w_dot.T, out=dx_dot)
+
+    return run
 
 
-def dense_grad_weight(values: Arrays, tangents: Arrays, f: Frame) -> None:
+def dense_grad_weight(values: Arrays, tangents: Arrays, f: Frame) -> Run:
     """dW_dot = x' dy_dot + x_dot' dy, db_dot = column sums of dy_dot, added to what earlier micro-batches gave."""
     _, _, x, dy = values
     dw_dot, db_dot, x_dot, dy_dot = tangents
-    if not f.accumulate:
-        dw_dot[:], db_dot[:] = 0, 0
-    dw_dot += x.T @ dy_dot
-    if x_dot is not None:
-        dw_dot += x_dot.T @ dy
-    db_dot += dy_dot.sum(axis=0)
+
+    def run() -> None:
+        if not f.accumulate:
+            dw_dot[:], db_dot[:] = 0, 0
+        np.add(dw_dot, x.T @ dy_dot, out=dw_dot)
+        if x_dot is not None:
+            np.add(dw_dot, x_dot.T @ dy, out=dw_dot)
+        np.add(db_dot, dy_dot.sum(axis=0), out=db_dot)
+
+    return run
 
 
-def activation(values: Arrays, tangents: Arrays, f: Frame, *, activation: str) -> None:
+def activation(values: Arrays, tangents: Arrays, f: Frame, *, activation: str) -> Run:
     """y_dot = z_dot times the derivative, taken from the activation's output or input (see ops.SAVED)."""
     y, z = values
     y_dot, z_dot = tangents
-    np.multiply(ACTIVATIONS[activation][1](y if SAVED[activation] == "output" else z), z_dot, out=y_dot)
+    derivative = ACTIVATIONS[activation][1](y if SAVED[activation] == "output" else z)
+    return lambda: np.multiply(derivative, z_dot, out=y_dot)
 
 
-def activation_grad(values: Arrays, tangents: Arrays, f: Frame, *, activation: str) -> None:
+def activation_grad(values: Arrays, tangents: Arrays, f: Frame, *, activation: str) -> Run:
     """dz_dot = dy_dot times the derivative + dy times the derivative's own change, both taken from what is saved."""
     _, dy, saved = values
     dz_dot, dy_dot, saved_dot = tangents
-    np.multiply(ACTIVATIONS[activation][1](saved), dy_dot, out=dz_dot)
-    dz_dot += dy * SLOPES[activation](saved) * saved_dot
+    derivative, slope = ACTIVATIONS[activation][1](saved), SLOPES[activation]
+    bend = None if slope is None else dy * slope(saved)
+
+    def run() -> None:
+        np.multiply(derivative, dy_dot, out=dz_dot)
+        if bend is not None:
+            np.add(dz_dot, bend * saved_dot, out=dz_dot)
+
+    return run
 
 
-def softmax_xent(values: Arrays, tangents: Arrays, f: Frame) -> None:
+def softmax_xent(values: Arrays, tangents: Arrays, f: Frame) -> Run:
     """dz_dot = p (z_dot - <p, z_dot>) / batch rows, with p = softmax(z); loss_dot = <p, z_dot> - z_dot of the label.
 
     The top-1 error does not change where it has a derivative.
     """
     *_, z, y = values
     loss_dot, dz_dot, wrong_dot, z_dot, _ = tangents
-    rows = np.arange(len(y))
+    rows, largest = np.arange(len(y)), z.argmax(axis=1)
     e = np.exp(z - z.max(axis=1, keepdims=True))
     p = e / e.sum(axis=1, keepdims=True)
-    # A row's loss does not notice when all its logits move alike. With the largest logit held still, nothing cancels
-    # in rows that are all but certain, where p is 1 and a sum of tiny numbers.
-    moved = z_dot - z_dot[rows, z.argmax(axis=1)][:, None]
-    mean = (p * moved).sum(axis=1)
-    if loss_dot is not None:
-        loss_dot[:] = mean - moved[rows, y]
-    if dz_dot is not None:
-        np.multiply(p / f.batch_rows, moved - mean[:, None], out=dz_dot)
-    if wrong_dot is not None:
-        wrong_dot[:] = 0
+
+    def run() -> None:
+        # A row's loss does not notice when all its logits move alike. With the largest logit held still, nothing
+        # cancels in rows that are all but certain, where p is 1 and a sum of tiny numbers.
+        moved = z_dot - z_dot[rows, largest][:, None]
+        mean = (p * moved).sum(axis=1)
+        if loss_dot is not None:
+            loss_dot[:] = mean - moved[rows, y]
+        if dz_dot is not None:
+            np.multiply(p / f.batch_rows, moved - mean[:, None], out=dz_dot)
+        if wrong_dot is not None:
+            wrong_dot[:] = 0
+
+    return run
 
 
 def _gelu_slope(z: Array) -> Array:
@@ -113,17 +141,19 @@ def _gelu_slope(z: Array) -> Array:
     return slope
 
 
-SLOPES: dict[str, Callable[[Array], Array]] = {
-    "identity": np.zeros_like,
+SLOPES: dict[str, Callable[[Array], Array] | None] = {
+    "identity": None,
     "sigmoid": lambda y: 1.0 - 2.0 * y,
     "tanh": lambda y: -2.0 * y,
-    "relu": np.zeros_like,
-    "leaky_relu": np.zeros_like,
+    "relu": None,
+    "leaky_relu": None,
     "gelu": _gelu_slope,
 }
-"""Activation -> the slope, in the saved value, of the function that takes the derivative from it (see ACTIVATIONS)."""
+"""Activation -> the slope, in the saved value, of the function that takes the derivative from it (see ACTIVATIONS); None
+where it is 0.
+"""
 
-TANGENTS: dict[str, Callable[..., None]] = {
+TANGENTS: dict[str, Callable[..., Run]] = {
     f.__name__: f
     for f in (dense, dense_grad_input, dense_grad_weight, activation, activation_grad, softmax_xent)
 }  # fmt: skip
@@ -140,22 +170,20 @@ class _Step:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A micro-batch; `kept` when the memory its values lie in is its own."""
+    """A micro-batch."""
 
     frame: Frame
     steps: tuple[_Step, ...]
-    kept: bool
 
-    def run(self) -> None:
-        """Compute the values."""
+    def run(self) -> list[Run]:
+        """Compute the values, and return what computes the tangents from them."""
         for step in self.steps:
             KERNELS[step.call.op](*step.values, self.frame, **step.call.attributes)
-
-    def run_tangents(self) -> None:
-        """Compute the tangents, from the values."""
-        for step in self.steps:
-            if step.tangents is not None:
-                TANGENTS[step.call.op](step.values, step.tangents, self.frame, **step.call.attributes)
+        return [
+            TANGENTS[step.call.op](step.values, step.tangents, self.frame, **step.call.attributes)
+            for step in self.steps
+            if step.tangents is not None
+        ]
 
 
 class TangentExecutor:
@@ -186,8 +214,10 @@ class TangentExecutor:
         self._dots = {name: np.zeros(program.sizes[name]) for name in ("parameters", "gradients", "activations")}
         self._blas = ThreadpoolController().select(user_api="blas")  # a handle on its threads
         shared, varying = self._arenas(), _varying(program.body)
-        kept = KEPT_BYTES // (shared["activations"].nbytes + shared["labels"].nbytes)
-        self._pieces = []
+        # The rules keep no more than twice as much beside the values.
+        kept = KEPT_BYTES // (3 * shared["activations"].nbytes + shared["labels"].nbytes)
+        self._pieces: list[_Piece] = []
+        self._kept: list[list[Run]] = []  # what computes the tangents of the first pieces
         with self._one_thread():
             for number, start in enumerate(range(0, samples, program.micro_batch)):
                 rows = min(program.micro_batch, samples - start)
@@ -196,18 +226,19 @@ class TangentExecutor:
                 )
                 arenas = self._arenas() if number < kept else shared
                 steps = tuple(self._bind(call, arenas, rows, varying) for call in program.body)
-                self._pieces.append(_Piece(frame, steps, number < kept))
-                self._pieces[-1].run()
+                self._pieces.append(_Piece(frame, steps))
+                runs = self._pieces[-1].run()
+                if number < kept:
+                    self._kept.append(runs)
         self.gradient: Array = self._sum.copy()
 
     def gradient_along(self, direction: NDArray[Any]) -> Array:
         """Return the derivative of the gradient along a direction v (P,): the Hessian times v, (P,) float64."""
         np.copyto(self._dots["parameters"], direction, casting="same_kind")
         with self._one_thread():
-            for piece in self._pieces:
-                if not piece.kept:
-                    piece.run()
-                piece.run_tangents()
+            for number, piece in enumerate(self._pieces):
+                for run in self._kept[number] if number < len(self._kept) else piece.run():
+                    run()
         product: Array = self._dots["gradients"].copy()
         return product
 
