@@ -205,6 +205,23 @@ class TestOnAGpu:
                 for name, values in twin.trajectory(row["key"], anchor)[1].items():
                     np.testing.assert_allclose(path[name], values, rtol=1e-6, atol=1e-6)
 
+    def test_a_search_for_emc_is_the_same_there(self, tmp_path: Path, data: Path) -> None:
+        settings: dict[str, Any] = {
+            "widths": [2], "labels": ["random"], "classes": [2], "lrs": [0.5], "seeds": 2, "first": 4, "increment": 6,
+            "steps": 60, "batch": 8, "precision": "float64",
+        }  # fmt: skip
+        with gpu(tmp_path):
+            study = capacity.emc(data, out=tmp_path / "study", device="cuda", **settings)
+        twin = capacity.emc(data, out=tmp_path / "twin", device="cpu", **settings)
+        assert {row["outcome"] for row in twin.rows()} >= {"fitted", "step_limit"}
+        names = ("key", "samples", "seed", "outcome", "step", "fewest_wrong", "hopeless_step")
+        for row, same in zip(study.rows(), twin.rows(), strict=True):
+            assert [row[name] for name in names] == [same[name] for name in names]
+            assert row["train_loss"] == pytest.approx(same["train_loss"], rel=1e-6)
+        assert [path.name for path in sorted((study.path / "certificates").iterdir())] == [
+            path.name for path in sorted((twin.path / "certificates").iterdir())
+        ]
+
     @pytest.mark.parametrize("precision", ["float32", "float64"])
     def test_a_study_goes_to_a_gpu_and_back(self, tmp_path: Path, data: Path, precision: str) -> None:
         settings = {"precision": precision, "optimizer": "momentum"}

@@ -186,15 +186,19 @@ class Bracket(Search):
     def __init__(self, sizes: Sequence[int], seeds: Sequence[int], retests: int = 2) -> None:
         super().__init__(sizes, seeds)
         self.retests: int = checked("retests", checks.whole("a whole number of at least 0", least=0), retests)
-        self._settled: dict[int, int] = {}
+        self._settled: dict[int, int | None] = {}  # by seed, as far as it was asked for since its last answer
 
     def take(self, n: int, seed: int, fitted: bool | None) -> None:
         super().take(n, seed, fitted)
         self._settled.pop(seed, None)
-        low, high = self._bracket(seed)
-        found = high < len(self.sizes) or low == len(self.sizes) - 1
-        if found and self._confirming(seed) == []:
-            self._settled[seed] = low
+
+    def _settled_at(self, seed: int) -> int | None:
+        """Return the index that a seed has settled on; None while it has not."""
+        if seed not in self._settled:
+            low, high = self._bracket(seed)
+            found = high < len(self.sizes) or low == len(self.sizes) - 1
+            self._settled[seed] = low if found and self._confirming(seed) == [] else None
+        return self._settled[seed]
 
     def _next(self, seed: int, room: int, busy: set[int]) -> list[int]:
         confirming = self._confirming(seed)
@@ -203,7 +207,7 @@ class Bracket(Search):
         used, (low, high) = busy | self._answers[seed].keys(), self._bracket(seed)
         lowest, highest = self._others()
         if high == len(self.sizes) and highest <= low:
-            return [] if busy else [self._climb(seed, lowest)]
+            return [] if busy else [self._climb(seed, lowest, highest)]
         if low == -1 and high <= lowest:
             down = max(0, high - max(1, highest - high))
             if busy:
@@ -217,16 +221,16 @@ class Bracket(Search):
 
     def _others(self) -> tuple[int, int]:
         """Return between which indices all settled seeds turned from fitting to failing; (-1, -1) without any."""
-        lows = self._settled.values()
+        lows = [low for low in map(self._settled_at, self.seeds) if low is not None]
         return (min(lows), max(lows) + 1) if lows else (-1, -1)
 
-    def _climb(self, seed: int, lowest: int) -> int:
+    def _climb(self, seed: int, lowest: int, highest: int) -> int:
         """Return the next index up: twice the sample, or less where the distance from the settled seeds has doubled."""
         reached = max(self._answers[seed], default=-1)
         if reached == -1:
             return 0
         up = min(bisect_left(self.sizes, 2 * self.sizes[reached]), len(self.sizes) - 1)
-        return min(up, reached + max(1, reached - lowest)) if self._settled else up
+        return up if highest == -1 else min(up, reached + max(1, reached - lowest))
 
     def _bracket(self, seed: int) -> tuple[int, int]:
         """Return the index of the largest fit below the smallest failure, and of that; off the grid where none is."""
