@@ -149,8 +149,9 @@ SLOPES: dict[str, Callable[[Array], Array] | None] = {
     "leaky_relu": None,
     "gelu": _gelu_slope,
 }
-"""Activation -> the slope, in the saved value, of the function that takes the derivative from it (see ACTIVATIONS); None
-where it is 0.
+"""Activation -> the slope, in the saved value, of the function that takes the derivative from it (see ACTIVATIONS).
+
+None is a slope of 0.
 """
 
 TANGENTS: dict[str, Callable[..., Run]] = {

@@ -92,6 +92,10 @@ class StudyConfig(BaseModel):
 
         return Plan(self.trials(dataset))
 
+    def facts(self, dataset: Dataset) -> dict[str, Any]:
+        """Return what a study of this kind keeps of its data besides what all do."""
+        return {}
+
     def further(self, study: Path, dataset: Dataset, trials: Sequence[TrialConfig]) -> Sequence[TrialConfig]:
         """Return the trials with which there is something left to do when all have ended."""
         return ()

@@ -150,6 +150,11 @@ class EmcConfig(StudyConfig):
 
         return EmcPlan(self, dataset.digest)
 
+    def facts(self, dataset: Dataset) -> dict[str, Any]:
+        from capacity.experiments.emc_contradictions import contradictions
+
+        return contradictions(self, dataset)
+
     def further(self, study: Path, dataset: Dataset, trials: Sequence[TrialConfig]) -> Sequence[TrialConfig]:
         from capacity.experiments.emc_certificates import uncertified
         from capacity.experiments.roster import finished_rows, replay

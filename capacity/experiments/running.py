@@ -141,4 +141,5 @@ def _facts(config: StudyConfig, dataset: Dataset) -> dict[str, Any]:
         "test_samples": None if dataset.test is None else len(dataset.test.labels),
         "inputs": dataset.inputs,
         "classes": dataset.classes,
+        **config.facts(dataset),
     }

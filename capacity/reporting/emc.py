@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,8 +66,9 @@ def report_emc(study: Study, config: EmcConfig, folder: Path) -> EmcReport:
     tests = report_generalisation(searches, titles)
     figures = emc_figures(lines, varying(points), compared, answers, config.accuracy, titles) if lines else {}
     figures |= tests.figures
+    words = _conclusion(list(lines.values()), compared, status.total - status.done)
     done = EmcReport(
-        conclusion=_conclusion(list(lines.values()), compared, status.total - status.done) + tests.conclusion,
+        conclusion="".join([words, tests.conclusion, *_contradictions(study, config)]),
         figures=tuple(folder / f"{name}.png" for name in figures),
         emc=[emc_row(study, cell, search, points[cell]) for cell, search in searches.items()],
         per_parameter=[per_parameter_row(cell, line) for cell, line in lines.items()],
@@ -128,6 +129,26 @@ def _conclusion(lines: Sequence[EmcLine], compared: Sequence[Comparison], unfini
         said += ["; ".join(found.sentence for found in compared if _is_told(found, compared)) + "."]
     said += [f"{unfinished:,} trainings are unfinished, so this may change."] * (unfinished > 0)
     return " ".join(said)
+
+
+def _contradictions(study: Study, config: EmcConfig) -> Iterator[str]:
+    """Yield what equal examples with different labels mean for EMC."""
+    from capacity.experiments.emc_contradictions import known_contradictions
+
+    for bound in known_contradictions(study.facts):
+        name = aspect_name("labels", bound.labels)
+        of = f" and {bound.classes} classes" if bound.classes else ""
+        yield (
+            f" With {name}{of}, {bound.rows:,} of {bound.samples:,} examples have the features of another and a "
+            "different label"
+        )
+        low, high = min(bound.prefixes), max(bound.prefixes)
+        if config.accuracy < 1:
+            yield ", so they cannot all be right."
+        elif low == config.n_max:
+            yield ", but no sample of this study holds such a pair."
+        else:
+            yield f", so no network can fit a sample beyond {low:,}{f' to {high:,}, by seed' * (low < high)}."
 
 
 def _line_words(line: EmcLine) -> str:
