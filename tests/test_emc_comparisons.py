@@ -234,3 +234,17 @@ def test_lines_without_a_panel_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
     capped = figures.emc_figures(lines, ["labels"], [], rows, 1.0, TITLES)["accuracy"]
     assert len(capped.axes) == 1
     assert "1 of 2 lines are left out here, not in answers.csv" in words(capped)
+
+
+def test_a_threshold_beyond_all_samples_is_not_given(tmp_path: Path) -> None:
+    # Seed 0 of 5 fits 45 and no more, seeds 1 to 4 up to 50 and more: the law would put the threshold above 50.
+    settings = {"widths": 8, "labels": "semantic", "increment": 1, "first": 4, "seeds": 5}
+    (within,) = made_up_report(tmp_path / "a", **settings).emc
+    assert within["n50"] is not None
+    assert within["n50_low"] is not None
+    limit = int(within["emc"] * 0.98)
+    (beyond,) = made_up_report(tmp_path / "b", **settings, n_max=limit).emc
+    assert 0 < beyond["at_least"] < 5
+    law = beyond["n50"]
+    assert law is None or law <= limit
+    assert (beyond["n50"] is None) == (beyond["n50_low"] is None) == (beyond["n50_high"] is None)

@@ -46,16 +46,24 @@ def certify(
 ) -> Certificate:
     """Say where a training that did not fit has ended.
 
-    Two things make it stationary: its smallest loss fell by less than `PLATEAU` in the second half of its steps; and
-    the best step along the gradient, of length 1 / largest, would lower the loss by less than `PLATEAU` of it, to first
-    order |g|^2 / (2 largest). Without both it is `out_of_budget`: more steps could have fitted the sample. A stationary
-    point is a minimum when no eigenvalue is below -`FLAT` times the largest, else a saddle. With a learning rate that
-    does not fall, SGD ends in the noise around a point, not in it; the first test is blind to that, the second is not.
+    Where it is not stationary (:func:`is_stationary`) it is `out_of_budget`: more steps could have fitted the sample. A
+    stationary point is a minimum when no eigenvalue is below -`FLAT` times the largest, else a saddle.
     """
-    still = improvement < PLATEAU and largest > 0 and gradient_norm**2 / (2 * largest) < PLATEAU * loss
+    still = is_stationary(loss, gradient_norm, improvement, largest)
     at_minimum = smallest >= -FLAT * largest
     code = "out_of_budget" if not still else "not_fitted_at_minimum" if at_minimum else "not_fitted_at_saddle"
     return Certificate(code, loss, gradient_norm, improvement, smallest, largest, residual)
+
+
+def is_stationary(loss: float, gradient_norm: float, improvement: float, largest: float) -> bool:
+    """Return whether a training had come to rest, by the quantities of a :class:`Certificate`.
+
+    Two things make it stationary: its smallest loss fell by less than `PLATEAU` in the second half of its steps; and
+    the best step along the gradient, of length 1 / largest, would lower the loss by less than `PLATEAU` of it, to first
+    order |g|^2 / (2 largest). With a learning rate that does not fall, SGD ends in the noise around a point, not in it;
+    the first test is blind to that, the second is not.
+    """
+    return improvement < PLATEAU and largest > 0 and gradient_norm**2 / (2 * largest) < PLATEAU * loss
 
 
 def improvement(steps: Sequence[float], losses: Sequence[float]) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from capacity.analysis.certificate import Certificate, certify, improvement
+from capacity.analysis.certificate import Certificate, certify, improvement, is_stationary
 from capacity.data import Dataset
 from capacity.experiments import store
 from capacity.experiments.emc_trial import EmcTrial
@@ -26,6 +26,8 @@ from capacity.files import replace_files
 from capacity.training import LossSurface
 
 FOLDER = "certificates"
+DECISIVE, ROUGH = 1e-4, 1e-2
+"""How exactly eigenvalues are wanted, as shares of the Hessian's norm; roughly where the smallest decides nothing."""
 
 
 def uncertified(study: Path, failures: Sequence[EmcTrial]) -> list[EmcTrial]:
@@ -74,17 +76,12 @@ def certificate(study: Path, trial: EmcTrial, outcome: Outcome, dataset: Dataset
     path = study / "trials" / file_name(trial.key)
     curves, parameters = read_record(path).curves, read_state(path).parameters
     surface = LossSurface(trial.model(), trial.data(dataset), parameters, samples=trial.samples, subset_seed=trial.seed)
-    hessian = surface.hessian()
-    smallest, largest = smallest_eigenvalues(hessian, tolerance=1e-4), largest_eigenvalues(hessian, tolerance=1e-4)
-    gradient = surface.gradient()
-    return certify(
-        surface.loss,
-        float((gradient @ gradient) ** 0.5),
-        improvement(curves["step"], curves["train_loss"]),
-        float(smallest.values[0]),
-        float(largest.values[0]),
-        float(smallest.residuals[0]),
-    )
+    hessian, gradient = surface.hessian(), surface.gradient()
+    largest = float(largest_eigenvalues(hessian, tolerance=DECISIVE).values[0])
+    known = surface.loss, float((gradient @ gradient) ** 0.5), improvement(curves["step"], curves["train_loss"])
+    tolerance = DECISIVE if is_stationary(*known, largest) else ROUGH
+    smallest = smallest_eigenvalues(hessian, tolerance=tolerance)
+    return certify(*known, float(smallest.values[0]), largest, float(smallest.residuals[0]))
 
 
 def _path(study: Path, key: str) -> Path:

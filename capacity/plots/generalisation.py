@@ -26,6 +26,8 @@ from capacity.plots.style import GREY, depth_colors, look, markers, sequence_col
 _BAR: dict[str, Any] = {"linestyle": "none", "markersize": 6, "elinewidth": 1, "capsize": 0, "zorder": 3}
 _HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "alpha": 0.8}
 _MINUS = "\N{MINUS SIGN}"
+_LINE, _HANDLE = 125, 8
+"""How many letters of a legend stand in a line, and what a mark takes of them."""
 _ARROWS = {True: r"$\rightarrow$", False: r"$\leftarrow$"}
 
 
@@ -70,7 +72,10 @@ def generalisation_figure(
             bounded |= any(not seen.exact for _, seen in drawn)
         for ax in panels[:, 0]:
             ax.set_ylabel("Test accuracy (%)")
-        figure.legend(handles=_legend(shown, bounded=bounded), loc="outside lower left", ncols=6)
+        entries = _legend(shown, bounded=bounded)
+        longest = max(len(entry.get_label()) for entry in entries)
+        columns = min(6, _LINE // (longest + _HANDLE))  # so many as fit beside each other
+        figure.legend(handles=entries, loc="outside lower left", ncols=columns)
     return figure
 
 

@@ -21,10 +21,11 @@ class EmcRow(TypedDict):
     with its standard error `log_error`; all are lower bounds where `at_least`, the number of seeds that fitted all
     there is, is not 0. `unfitted` seeds did not fit the smallest sample, `irregular` ones fitted a sample larger
     than one that failed. `n50` is the sample that is fitted half of the time, with its 95 % interval
-    (`capacity.analysis.threshold`). `steps` is what the search has cost, `scan_steps` what a scan would have, by
-    estimate. Of the random tenth, `carried` trainings were judged hopeless and run on all the same; `false_stops`
-    of them fitted. `verified` smallest failures that had been ended early were run again with the whole budget;
-    `corrected` of them fitted. The last columns count the certificates of the seeds' smallest failures.
+    (`capacity.analysis.threshold`), where it lies between the smallest and the largest. `steps` is what the search
+    has cost, `scan_steps` what a scan would have, by estimate. Of the random tenth, `carried` trainings were judged
+    hopeless and run on all the same; `false_stops` of them fitted. `verified` smallest failures that had been ended
+    early were run again with the whole budget; `corrected` of them fitted. The last columns count the certificates
+    of the seeds' smallest failures.
     """
 
     labels: str
@@ -88,6 +89,8 @@ def emc_row(study: Study, cell: Cell, search: CellSearch, point: EmcPoint) -> Em
 
     results, verified = search.results, search.verified()
     mean, law = point.mean, point.threshold
+    if law and not search.sizes[0] <= law.n50 <= search.sizes[-1]:
+        law = None  # beyond all that was tried
     certificates = [read_certificate(study.path, trial.key) for trial in search.failures()]
     codes = Counter(found.code for found in certificates if found is not None)
     hopeless = {
