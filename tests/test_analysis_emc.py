@@ -42,7 +42,7 @@ def test_a_line_fits_the_power_of_parameters_to_what_is_known_exactly() -> None:
 def test_one_size_has_no_exponent_and_nothing_fitted_is_said() -> None:
     line = emc_line("a line", [emc_point(8, 100, [(10, 0, False), (10, 1, True)])])
     assert line.exponent is None
-    assert "1 seeds did not fit the smallest sample" in line.reason
+    assert "1 seed did not fit the smallest sample" in line.reason
 
 
 def test_a_scan_is_estimated_between_the_sizes_that_were_run() -> None:

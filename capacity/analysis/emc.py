@@ -91,9 +91,9 @@ def emc_line(name: str, points: Sequence[EmcPoint]) -> EmcLine:
         ends = exponent.interval
         said.append(f"EMC ~ P^{number(exponent.exponent)} ({number(ends.low)} to {number(ends.high)})")
     if bounds:
-        said.append(f"{bounds} seeds fitted all there is")
+        said.append(f"{bounds} seed{'s' * (bounds > 1)} fitted all there is")
     if nothing:
-        said.append(f"{nothing} seeds did not fit the smallest sample")
+        said.append(f"{nothing} seed{'s' * (nothing > 1)} did not fit the smallest sample")
     return EmcLine(name, ordered, exponent, "; ".join(said))
 
 
