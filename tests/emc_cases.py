@@ -43,7 +43,7 @@ def made_up_report(folder: Path, *, unfinished: int = 0, **settings: Any) -> Emc
 
     Tables are written; figures are made, but not rendered to files, which would take longer than all else.
     """
-    config = EmcConfig(data="made up", **({"n_max": 5000, "lrs": 0.1, "seeds": 5} | settings))
+    config = EmcConfig(data="made up", **({"n_max": 5000, "lrs": 0.1, "seeds": 5, "steps": 20_000} | settings))
     status = SimpleNamespace(total=100, done=100 - unfinished)
     study: Any = SimpleNamespace(
         facts={"data_digest": "none"}, path=folder, data_name="made-up data", dataset_size=5000, status=lambda: status

@@ -149,6 +149,19 @@ def test_about_a_tenth_is_carried_to_the_limit_whatever_its_curve_says(data: Pat
     assert len(carried) == pytest.approx(400 / CARRIED, abs=4 * math.sqrt(400 / CARRIED))
 
 
+def test_a_budget_in_epochs_is_of_each_sample(tmp_path: Path, data: Path) -> None:
+    # Batches of 8, looks every 20 steps: 30 epochs of n are 30 ceil(n / 8) steps, up to the next look.
+    study = emc(data, tmp_path / "study", steps=None, epochs=30, early=False, increment=4)
+    limits = {row["samples"]: row["steps"] for row in study.rows()}
+    assert limits == {n: math.ceil(30 * math.ceil(n / 8) / 20) * 20 for n in limits}
+    assert len(set(limits.values())) > 1
+    failed = [row for row in study.rows() if row["outcome"] == "step_limit"]
+    assert failed
+    assert all(row["step"] == row["steps"] for row in failed)
+    alone = emc(data, tmp_path / "alone", steps=None, epochs=30, early=False, increment=4, replicas=1)
+    assert _timeless(alone) == _timeless(study)
+
+
 def test_gradient_descent_takes_the_whole_sample_at_each_step(tmp_path: Path, data: Path) -> None:
     study = emc(data, tmp_path / "study", optimizers="gd")
     assert all(row["batch"] >= row["samples"] for row in study.rows())
@@ -193,6 +206,10 @@ def _timeless(study: Study) -> list[dict[str, Any]]:
         ({"classes": 61}, "61 classes"),
         ({"resolution": 1.0}, "resolution must be a number above 0 and below 1, got 1.0."),
         ({"momentum": 0.5}, "momentum is used by optimizer 'momentum' only"),
+        (
+            {"epochs": 9},
+            "the budget is given by epochs or by steps, got epochs=9 and steps=400; leave one of them out.",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(

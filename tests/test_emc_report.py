@@ -134,3 +134,23 @@ def test_the_command_says_the_same_as_python(tmp_path: Path) -> None:
     assert "out of" in shown
     assert "random" not in shown.splitlines()[1]  # one kind of labels needs no column
     assert "ended early, but for a tenth" in shown
+
+
+def test_every_seed_has_its_bracket_and_the_certificate_of_its_failure(study: Study, report: EmcReport) -> None:
+    with open(study.path / "figures" / "seeds.csv", newline="") as file:
+        seeds = list(csv.DictReader(file))
+    assert len(seeds) == 3 * len(report.emc)
+    for network, row in ((network, row) for network in report.emc for row in seeds):
+        if (row["labels"], row["width"]) != (network["labels"], str(network["width"])):
+            continue
+        trainings = [t for t in rows_of(study, network["width"], network["labels"]) if str(t["seed"]) == row["seed"]]
+        failed = [t["samples"] for t in trainings if t["outcome"] != "fitted" and t["lr"]]
+        assert (row["smallest_failed"] == "") == (row["at_least"] == "True") == (row["certificate"] == "")
+        if row["smallest_failed"]:
+            assert int(row["smallest_failed"]) in failed
+            assert int(row["emc"]) < int(row["smallest_failed"])
+            of = [t["key"] for t in trainings if t["samples"] == int(row["smallest_failed"])]
+            assert sum((study.path / "certificates" / f"{key}.json").exists() for key in of) == 1
+            assert float(row["smallest_eigenvalue"]) < float(row["largest_eigenvalue"])
+    means = [sum(int(row["emc"]) for row in seeds[k : k + 3]) / 3 for k in range(0, len(seeds), 3)]
+    assert means == pytest.approx([network["emc"] for network in report.emc])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from capacity.data import Dataset
 from capacity.experiments.api import named
-from capacity.experiments.emc_config import STEPS, EmcConfig
+from capacity.experiments.emc_config import EmcConfig
 from capacity.experiments.progress import Progress
 from capacity.experiments.running import run_study
 from capacity.experiments.study import Study
@@ -34,7 +34,8 @@ def emc(
     resolution: float = 0.05,
     increment: int | None = None,
     retests: int = 1,
-    steps: int = STEPS,
+    steps: int | None = None,
+    epochs: int | None = None,
     early: bool = True,
     generalise: bool = False,
     momentum: float = 0.9,
@@ -90,8 +91,8 @@ def emc(
         Step between sizes as a fraction of n, or in examples.
     retests : int
         Sizes tried beyond a closed bracket, on either side.
-    steps : int
-        Budget of a training.
+    steps, epochs : int or None
+        Budget of a training, in steps or in epochs of its own sample; 20,000 steps when neither is given.
     early : bool
         End trainings whose curve says that they will not fit, but for a random tenth; see
         :class:`capacity.analysis.outlook.Outlook`. Failures that an EMC rests on have the whole budget all the same.
@@ -140,6 +141,7 @@ def emc(
         increment=increment,
         retests=retests,
         steps=steps,
+        epochs=epochs,
         early=early,
         generalise=generalise,
         momentum=momentum,

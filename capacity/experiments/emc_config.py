@@ -89,7 +89,10 @@ class EmcConfig(StudyConfig):
     retests: Annotated[int, BeforeValidator(checks.whole("a whole number of at least 0", least=0))] = Field(
         1, description="sizes tried beyond a closed bracket on either side, to find outcomes that are not monotone"
     )
-    steps: settings.Count = Field(STEPS, description="budget of a training, in steps")
+    steps: settings.MaybeCount = Field(
+        None, description=f"budget of a training in steps; {STEPS:,} when neither this nor epochs is given"
+    )
+    epochs: settings.MaybeCount = Field(None, description="budget of a training in epochs of its own sample")
     early: Annotated[bool, BeforeValidator(checks.yes_or_no)] = Field(
         True, description="end trainings early whose curve says that they will not fit, but for a random tenth"
     )
@@ -114,6 +117,11 @@ class EmcConfig(StudyConfig):
             raise InputError(
                 f"generalise tests networks that are trained on semantic labels, got labels {', '.join(self.labels)}; "
                 "add semantic or leave generalise out."
+            )
+        if self.epochs is not None and self.steps is not None:
+            raise InputError(
+                f"the budget is given by epochs or by steps, got epochs={self.epochs} and steps={self.steps}; leave "
+                "one of them out."
             )
 
     @property
@@ -140,7 +148,10 @@ class EmcConfig(StudyConfig):
             raise InputError(f"n_max must be at most the {least} training examples there are, got {n_max}.")
         if self.first > n_max:
             raise InputError(f"first must be at most the largest sample, {n_max}, got {self.first}.")
-        return self.model_copy(update={"n_max": n_max})
+        settled: dict[str, Any] = {"n_max": n_max}
+        if self.epochs is None and self.steps is None:
+            settled["steps"] = STEPS
+        return self.model_copy(update=settled)
 
     def trials(self, dataset: Dataset) -> Sequence[TrialConfig]:
         return self.plan(dataset).first

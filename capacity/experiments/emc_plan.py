@@ -195,6 +195,7 @@ class CellSearch:
         reach = 2 ** (_octave(n) + 1)  # what depends on n is alike within an octave, so that it trains together
         batch = min(reach, config.n_max or reach) if cell.optimizer == "gd" else config.batch
         every = max(CHECK_STEPS, math.ceil(reach / batch))
+        budget = config.steps or (config.epochs or 1) * math.ceil(n / batch)
         full = not config.early or _lot(self._digest, cell, n, seed) < 1 / CARRIED
         return EmcTrial(
             data_digest=self._digest,
@@ -216,7 +217,7 @@ class CellSearch:
             samples=n,
             accuracy=config.accuracy,
             check_every=every,
-            steps=math.ceil(config.steps / every) * every,
+            steps=math.ceil(budget / every) * every,
             full=int(full),
             test=0,
         )

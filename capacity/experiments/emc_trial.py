@@ -38,7 +38,7 @@ class EmcTrial(TrialConfig):
         "hopeless_step": "INTEGER",
         "test_top1": "REAL",
     }
-    free: ClassVar[tuple[str, ...]] = ("lr", "seed", "samples", "full")
+    free: ClassVar[tuple[str, ...]] = ("lr", "seed", "samples", "steps", "full")
     order: ClassVar[tuple[str, ...]] = (
         "labels", "classes", "optimizer", "activation", "depth", "width", "seed", "samples", "lr", "full",
         "test",
@@ -92,9 +92,8 @@ class EmcTrial(TrialConfig):
             "step": np.full(len(trials), float(trainer.step)), "train_loss": found.loss, "train_top1": found.top1
         }  # fmt: skip
         if trials[0].test:
-            last = trainer.step >= trials[0].steps
             ends = [
-                math.isfinite(loss) and (last or trial._fits(error))
+                math.isfinite(loss) and (trainer.step >= trial.steps or trial._fits(error))
                 for trial, loss, error in zip(trials, found.loss, found.top1, strict=True)
             ]
             measured["test_top1"] = np.where(ends, trainer.evaluate("test").top1 if any(ends) else math.nan, math.nan)

@@ -20,6 +20,7 @@ from capacity.reporting.emc_figures import Titles, emc_figures
 from capacity.reporting.emc_generalisation import report_generalisation
 from capacity.reporting.emc_lines import ASPECTS, MOST, aspect_name, capital, line_name, varying
 from capacity.reporting.emc_rows import AnswerRow, EmcRow, answer_rows, emc_row
+from capacity.reporting.emc_seeds import SeedRow, seed_rows
 from capacity.reporting.files import csv_bytes, figure_files, write_figures
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def report_emc(study: Study, config: EmcConfig, folder: Path) -> EmcReport:
     points = {cell: _point(search) for cell, search in searches.items()}
     lines, compared = _lines(points), comparisons(points, list(plan.searches))
     answers = [row for cell, search in searches.items() for row in answer_rows(cell, search)]
+    seeds = [row for cell, search in searches.items() for row in seed_rows(study, cell, search, points[cell])]
     status = study.status()
     titles = _titles(config, study, points, status.total - status.done)
     tests = report_generalisation(searches, titles)
@@ -76,6 +78,7 @@ def report_emc(study: Study, config: EmcConfig, folder: Path) -> EmcReport:
     )
     tables = [
         ("emc.csv", csv_bytes(EmcRow, done.emc)),
+        ("seeds.csv", csv_bytes(SeedRow, seeds)),
         ("answers.csv", csv_bytes(AnswerRow, answers)),
         ("per_parameter.csv", csv_bytes(PerParameterRow, done.per_parameter)),
         *([("comparisons.csv", csv_bytes(ComparisonRow, done.comparisons))] if done.comparisons else []),
@@ -107,9 +110,10 @@ def _lines(points: Mapping[Cell, EmcPoint]) -> dict[Cell, EmcLine]:
 def _titles(config: EmcConfig, study: Study, cells: Iterable[Cell], unfinished: int) -> Titles:
     known = list(cells)
     fixed = [aspect_name(name, getattr(known[0], name)) for name in ASPECTS if name not in varying(known)]
+    budget = f"{config.steps:,} steps" if config.steps else f"{config.epochs:,} epochs"
     protocol = [
         f"{config.seeds} seed{'s' * (config.seeds > 1)}",
-        f"{100 * config.accuracy:g}% of the sample right within {config.steps:,} steps",
+        f"{100 * config.accuracy:g}% of the sample right within {budget}",
         f"n known to {config.increment}" if config.increment else f"n known to {100 * config.resolution:g}%",
     ]
     return Titles(
