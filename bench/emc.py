@@ -24,8 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.cost import PEAK, flop_of_a_step
+from bench.floors import Floors
 from bench.machine import ROOT, commit, describe_machine
 from bench.publish import write
+from bench.workload import Shape
+from capacity.engine.machine import usable_cores
 
 CASES = ((20, 2), (64, 10))
 """Inputs and classes of the networks."""
@@ -51,11 +55,14 @@ def main(arguments: list[str]) -> int:
     store = _in_a_process({"way": STORE})
     print(f"{store['trainings'] / store['seconds']:,.0f} short trainings a second through a study's store", flush=True)
     rows = []
+    with Floors() as floors:
+        floors.measure()
     for inputs, classes in CASES:
         for width in options.widths:
             order = {"inputs": inputs, "classes": classes, "width": width, "budget": options.budget}
             found = {way: _in_a_process({**order, "way": way}) for way in options.ways}
-            rows.append({**order, "ways": found})
+            most = steps_at_most(Shape(inputs, width, classes, BATCH), floors)
+            rows.append({**order, "ways": found, "steps_per_second_at_most": most})
             print("\n".join(lines(rows[-1])), flush=True)
     results = {
         "benchmark": "emc", "name": "search", "date": datetime.date.today().isoformat(), "commit": commit(),
@@ -70,6 +77,7 @@ def lines(row: dict[str, Any]) -> list[str]:
     """Return what is printed for a network: a line for each way, with how many times longer than ours it took."""
     head = f"{row['inputs']}-{row['width']}-{row['classes']}"
     least = row["ways"].get(OURS[1], next(iter(row["ways"].values())))["seconds"]
+    most = row["steps_per_second_at_most"]
     return [
         head,
         *(
@@ -77,7 +85,17 @@ def lines(row: dict[str, Any]) -> list[str]:
             f"{found['steps']:>10,} steps {found['steps'] / found['seconds']:>12,.0f} a second"
             for way, found in row["ways"].items()
         ),
+        *([f"  {'arithmetic of the products':63}{most:>12,.0f} a second at most"] if most else []),
     ]
+
+
+def steps_at_most(shape: Shape, floors: Floors) -> float | None:
+    """Return the steps a second that the cores' multiply-adds allow; None where they cannot be measured.
+
+    Ours use all cores, as whole networks on each, the loops one.
+    """
+    speed = floors.best.get(PEAK["float32"])
+    return usable_cores() * speed / flop_of_a_step(shape) if speed else None
 
 
 def grid() -> list[int]:
