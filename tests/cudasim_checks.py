@@ -115,11 +115,12 @@ TRAININGS = {
     "adam": Training(replace(_PLAIN, optimizer=AdamW(weight_decay=0.1)), 4),
     "traced": Training(replace(_PLAIN, trajectory=4), 4),
     "traced adam": Training(replace(_PLAIN, optimizer=AdamW(weight_decay=0.1), trajectory=4), 4),
-    "shampoo": Training(replace(_PLAIN, optimizer=Shampoo(every=2, weight_decay=0.1)), 4),
-    "traced shampoo": Training(replace(_PLAIN, optimizer=Shampoo(), trajectory=4), 4),
     "unfused": Training(replace(_PLAIN, model=MLP((9, 4), activation="gelu"), fused=False), 4),
     "subsets": Training(replace(_PLAIN, samples=(50, 70, 20)), 4),
     "accumulated": Training(replace(_PLAIN, source=make_source(700, 6, 7), batch=600), 2),
+    # The slowest come last: what looks for a fault need seldom come to them.
+    "shampoo": Training(replace(_PLAIN, optimizer=Shampoo(every=2, weight_decay=0.1)), 4),
+    "traced shampoo": Training(replace(_PLAIN, optimizer=Shampoo(), trajectory=4), 4),
 }
 
 
@@ -146,9 +147,19 @@ def check_training(training: Training, texts: Texts = kernel_text, variants: lis
 
 
 def run_with_threads(texts: Texts = kernel_text, op: str | None = None) -> None:
-    """Run the small cases and some trainings on real threads, for the thread sanitizer."""
+    """Run the small cases of an op, or of all, and some trainings on real threads, for the thread sanitizer."""
+    run_cases_with_threads(op, texts)
+    run_trainings_with_threads(texts)
+
+
+def run_cases_with_threads(op: str | None, texts: Texts = kernel_text) -> None:
+    """Run the small cases of an op, or of all."""
     for blocks in (None, FEW):
         for case in small_cases(op):
             run_op(case, Simulated(blocks=blocks, engine="threads", texts=texts))
+
+
+def run_trainings_with_threads(texts: Texts = kernel_text) -> None:
+    """Run some trainings."""
     for name in ("plain", "momentum", "adam", "shampoo", "traced"):
         TRAININGS[name].on(Simulated(engine="threads", texts=texts))
