@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 import capacity
-from capacity.engine.executor import Replicas
-from capacity.engine.fitting import Looks, fit_by_turns
+from capacity.engine.executor import Looks, Replicas
+from capacity.engine.fitting import fit_by_turns
 from capacity.engine.optimizers import Adam
 from capacity.engine.program import compile_evaluation
 from capacity.models import MLP

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.executor import Executor, Replicas, Source, check_run
-from capacity.engine.fitting import Looks
+from capacity.engine.executor import Executor, Looks, Replicas, Source, check_run
 from capacity.engine.initialise import Uniform
 from capacity.engine.machine import usable_cores
 from capacity.engine.program import ARENAS, BoundCall, Operand, Program

@@ -8,7 +8,6 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.fitting import Looks
 from capacity.engine.program import Program
 from capacity.engine.trajectory import Sums
 
@@ -62,6 +61,28 @@ class Replicas:
     active: NDArray[np.bool_]
     anchor: NDArray[Any]
     trace: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """When a fit looks at its replicas, and with what it is content.
+
+    Attributes
+    ----------
+    every : int
+        Steps between looks; the first comes after as many.
+    wrong : int
+        Which of the evaluation's statistics must come down.
+    allowed : ndarray (R,), int64
+        To how much, for each replica.
+    measured : ndarray (R, most, statistics), float64
+        Zeros; row k of a replica becomes its statistics at the k-th look. No more than `most` looks are made.
+    """
+
+    every: int
+    wrong: int
+    allowed: NDArray[np.int64]
+    measured: NDArray[np.float64]
 
 
 def check_run(program: Program, replicas: Replicas, source: Source, steps: int) -> None:

@@ -1,37 +1,13 @@
-"""Training until a sample is fitted: what is asked of an executor, and how one without a loop of its own does it."""
+"""Training until a sample is fitted, and passes over it: for executors that have no loop of their own for it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from capacity.engine.executor import Executor, Replicas, Source
-
-
-@dataclass(frozen=True)
-class Looks:
-    """When a fit looks at its replicas, and with what it is content.
-
-    Attributes
-    ----------
-    every : int
-        Steps between looks; the first comes after as many.
-    wrong : int
-        Which of the evaluation's statistics must come down.
-    allowed : ndarray (R,), int64
-        To how much, for each replica.
-    measured : ndarray (R, most, statistics), float64
-        Zeros; row k of a replica becomes its statistics at the k-th look. No more than `most` looks are made.
-    """
-
-    every: int
-    wrong: int
-    allowed: NDArray[np.int64]
-    measured: NDArray[np.float64]
+from capacity.engine.executor import Executor, Looks, Replicas, Source, steps_per_epoch
 
 
 def fit_by_turns(
@@ -58,7 +34,7 @@ def add_up(evaluation: Executor, replicas: Replicas, source: Source, most: int |
     `most` is how many batches are evaluated without returning to Python, so that a long evaluation can be interrupted;
     None is all.
     """
-    steps = -(-replicas.samples // evaluation.program.batch)
+    steps = steps_per_epoch(evaluation.program, replicas.samples)
     # An evaluation has no optimizer and no trajectory: its program's arenas for these are empty, whatever training
     # keeps in them.
     bare = replace(replicas, optimizer=replicas.optimizer[:, :0].copy(), anchor=replicas.anchor[:, :0].copy())

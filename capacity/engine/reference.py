@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import erf, expit
 
 from capacity.engine import random
-from capacity.engine.executor import Executor, Replicas, Source, check_run, steps_per_epoch
-from capacity.engine.fitting import Looks, fit_by_turns
+from capacity.engine.executor import Executor, Looks, Replicas, Source, check_run, steps_per_epoch
+from capacity.engine.fitting import fit_by_turns
 from capacity.engine.ops import LEAKY_SLOPE, OPS, ROWS
 from capacity.engine.program import BoundCall, Operand, Program
 from capacity.engine.tiles import tiles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from capacity.experiments.emc_plan import Cell
@@ -63,3 +63,26 @@ def split(cells: Iterable[Cell], aspects: Sequence[str]) -> tuple[Sequence[str],
     while len(aspects) - taken > 1 and max(Counter(line[:taken] for line in lines).values()) > MOST:
         taken += 1
     return aspects[: min(taken, 1)], aspects[1:taken], aspects[taken:]
+
+
+class CellRow(TypedDict):
+    """What the rows of an EMC study's tables begin with: the network, how it is trained, and on what."""
+
+    labels: str
+    classes: int
+    optimizer: str
+    activation: str
+    depth: int
+    width: int
+
+
+def cell_columns(cell: Cell) -> CellRow:
+    """Return the columns that tell a cell from others."""
+    return CellRow(
+        labels=cell.labels,
+        classes=cell.classes,
+        optimizer=cell.optimizer,
+        activation=cell.activation,
+        depth=cell.depth,
+        width=cell.width,
+    )

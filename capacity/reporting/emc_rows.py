@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
+
+from capacity.reporting.emc_lines import CellRow, cell_columns
 
 if TYPE_CHECKING:
     from capacity.analysis.emc import EmcPoint
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from capacity.experiments.emc_trial import EmcTrial
 
 
-class EmcRow(TypedDict):
+class EmcRow(CellRow):
     """One network: EMC over the seeds, and what stands behind it.
 
     `emc` is the mean over seeds, `standard_error` its standard error, `geometric_mean` exp of the mean of log EMC
@@ -28,12 +30,6 @@ class EmcRow(TypedDict):
     of the seeds' smallest failures.
     """
 
-    labels: str
-    classes: int
-    optimizer: str
-    activation: str
-    depth: int
-    width: int
     parameters: int
     emc: float
     standard_error: float | None
@@ -60,19 +56,13 @@ class EmcRow(TypedDict):
     diverged: int
 
 
-class AnswerRow(TypedDict):
+class AnswerRow(CellRow):
     """One training that a search went by.
 
     `accuracy` is the largest share of its sample that was classified correctly at any look, `steps` how many it took;
     `outcome` tells a training that had the whole budget (`step_limit`) from one that was ended early (`stalled`).
     """
 
-    labels: str
-    classes: int
-    optimizer: str
-    activation: str
-    depth: int
-    width: int
     n: int
     seed: int
     fitted: bool
@@ -99,12 +89,7 @@ def emc_row(study: Study, cell: Cell, search: CellSearch, point: EmcPoint) -> Em
     carried = [trial for trial in results if trial.full and hopeless[trial] and trial not in verified]
     fitted = {trial for trial, row in results.items() if row["outcome"] == "fitted"}
     return EmcRow(
-        labels=cell.labels,
-        classes=cell.classes,
-        optimizer=cell.optimizer,
-        activation=cell.activation,
-        depth=cell.depth,
-        width=cell.width,
+        **cell_columns(cell),
         parameters=point.parameters,
         emc=mean.value,
         standard_error=mean.error,
@@ -142,12 +127,7 @@ def answer_rows(cell: Cell, search: CellSearch) -> list[AnswerRow]:
 def _answer(cell: Cell, trial: EmcTrial, result: Mapping[str, Any]) -> AnswerRow:
     wrong = result["fewest_wrong"]
     return AnswerRow(
-        labels=cell.labels,
-        classes=cell.classes,
-        optimizer=cell.optimizer,
-        activation=cell.activation,
-        depth=cell.depth,
-        width=cell.width,
+        **cell_columns(cell),
         n=trial.samples,
         seed=trial.seed,
         fitted=result["outcome"] == "fitted",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
+
+from capacity.reporting.emc_lines import CellRow, cell_columns
 
 if TYPE_CHECKING:
     from capacity.analysis.emc import EmcPoint
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
     from capacity.experiments.emc_plan import Cell, CellSearch
 
 
-class SeedRow(TypedDict):
+class SeedRow(CellRow):
     """One seed of a network: its EMC, what bounds it, and where its smallest failure has ended.
 
     `emc` is the largest sample fitted below `smallest_failed`; `largest_fitted` is larger where the seed is
@@ -18,12 +20,6 @@ class SeedRow(TypedDict):
     :class:`capacity.analysis.certificate.Certificate`; empty where none failed.
     """
 
-    labels: str
-    classes: int
-    optimizer: str
-    activation: str
-    depth: int
-    width: int
     seed: int
     emc: int
     at_least: bool
@@ -50,12 +46,7 @@ def seed_rows(study: Study, cell: Cell, search: CellSearch, point: EmcPoint) -> 
         known = certificates.get(seed.seed)
         rows.append(
             SeedRow(
-                labels=cell.labels,
-                classes=cell.classes,
-                optimizer=cell.optimizer,
-                activation=cell.activation,
-                depth=cell.depth,
-                width=cell.width,
+                **cell_columns(cell),
                 seed=seed.seed,
                 emc=seed.emc,
                 at_least=seed.at_least,

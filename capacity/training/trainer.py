@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from capacity.data import Dataset, Split
 from capacity.engine.devices import host_array, make_executor, resolve_device, resolve_precision, uniform_source
-from capacity.engine.executor import Replicas, Source, element_type, steps_per_epoch
-from capacity.engine.fitting import Looks, add_up
+from capacity.engine.executor import Looks, Replicas, Source, element_type, steps_per_epoch
+from capacity.engine.fitting import add_up
 from capacity.engine.initialise import initialise
 from capacity.engine.optimizers import SGD, Optimizer, check_optimizer
 from capacity.engine.program import Program, compile_evaluation, compile_training

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from capacity.engine.cuda.backend import Arena, Backend
 from capacity.engine.cuda.data import Data, fits, make_data, uploaded
 from capacity.engine.cuda.recording import CALL, MACHINE, REPLICA, record
-from capacity.engine.executor import Executor, Replicas, Source, check_run, element_type
-from capacity.engine.fitting import Looks, fit_by_turns
+from capacity.engine.executor import Executor, Looks, Replicas, Source, check_run, element_type
+from capacity.engine.fitting import fit_by_turns
 from capacity.engine.program import ARENAS, ELEMENT_ARENAS, BoundCall, Program
 
 _OWNED = ("parameters", "optimizer", "anchor")
