@@ -7,6 +7,7 @@ keep the compiler's messages pointing to the files.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -36,8 +37,12 @@ def kernel_text(op: str, dtype: DTypeLike) -> str:
     It includes nothing. Of the files' own `#include` lines, those of our files are followed, wherever they stand; those
     of the standard library, which a compiler at run time does not have, are left out.
     """
-    banner = f"#define CAP_CUDA 1\n#define CAP_REAL {_REAL[np.dtype(dtype).name]}\n"
-    return banner + joined("cuda/device.cuh", f"cuda/{op}.cu")
+    return _kernel_text(op, _REAL[np.dtype(dtype).name])
+
+
+@functools.cache
+def _kernel_text(op: str, real: str) -> str:
+    return f"#define CAP_CUDA 1\n#define CAP_REAL {real}\n" + joined("cuda/device.cuh", f"cuda/{op}.cu")
 
 
 def joined(*names: str) -> str:
