@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from capacity.plots.halting import short
 from capacity.plots.style import GREY, depth_colors, look, titled_figure
 
 _X, _Y = "Parameters", "Effective model complexity (examples)"
+_LETTERS = 95
+"""So many stand in a line of the legend of one panel."""
 _DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "alpha": 0.5, "markeredgewidth": 0}
 _UP: dict[str, Any] = {"linestyle": "none", "marker": r"$\uparrow$", "markersize": 7}
 _DOWN: dict[str, Any] = {"linestyle": "none", "marker": r"$\downarrow$", "markersize": 7}
@@ -68,7 +71,7 @@ def _one_panel(lines: Sequence[EmcLine], headline: str, captions: tuple[str, str
     ax.set_xlabel(_X)
     ax.set_ylabel(_Y)
     handles = [
-        Line2D([], [], color=colors[i], linewidth=1.6, label=f"{line.name}: {line.reason}")
+        Line2D([], [], color=colors[i], linewidth=1.6, label=textwrap.fill(f"{line.name}: {line.reason}", _LETTERS))
         for i, line in enumerate(lines)
     ]
     figure.legend(handles=handles + _signs(lines), loc="outside lower left", ncols=1)
