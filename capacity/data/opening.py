@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import operator
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from capacity.data.checks import as_labels, check_finite, check_header, check_several_classes, check_shapes
 from capacity.data.dataset import Dataset, Split
+from capacity.data.hdf5 import array, attribute, hdf5_file, json_object, text, texts
 from capacity.data.layout import FORMAT, VERSION, SplitHash, content_digest, row_blocks, storage_dtype, to_storage
 from capacity.errors import InputError, did_you_mean
 
@@ -45,7 +44,7 @@ def open_dataset(source: str | Path | Dataset) -> Dataset:
     if isinstance(source, Dataset):
         return source
     path = _locate(source)
-    with _hdf5(path) as file:
+    with hdf5_file(path) as file:
         return _read(file, path)
 
 
@@ -61,22 +60,6 @@ def _locate(source: str | Path) -> Path:
     raise InputError(f"data set {path} not found: expected a file or a built-in name{hint}")
 
 
-@contextmanager
-def _hdf5(path: Path) -> Iterator[Any]:
-    import h5py
-
-    try:
-        with path.open("rb"):  # is_hdf5 answers False, without a reason, where reading is not allowed
-            pass
-        if not h5py.is_hdf5(path):
-            raise InputError(f"{path} is not an HDF5 file: make one with 'capacity data import idx|csv|npz'")
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())  # HDF5 breaks its lines
-        raise InputError(f"{path} cannot be read, it may be truncated or damaged: {reason}") from error
-
-
 def _read(file: Any, path: Path) -> Dataset:
     _check_format(file, path)
     train = _split(file, "train", path)
@@ -90,10 +73,10 @@ def _read(file: Any, path: Path) -> Dataset:
         )
 
     largest = max(int(split.labels.max()) for split in splits.values())
-    classes = _attribute(file, "classes", operator.index, largest + 1, path)
-    class_names = _attribute(file, "class_names", _texts, tuple(map(str, range(classes))), path)
-    feature_names = _attribute(file, "feature_names", _texts, (), path)
-    scale = _attribute(file, "scale", float, 1.0, path)
+    classes = attribute(file, "classes", operator.index, largest + 1, path)
+    class_names = attribute(file, "class_names", texts, tuple(map(str, range(classes))), path)
+    feature_names = attribute(file, "feature_names", texts, (), path)
+    scale = attribute(file, "scale", float, 1.0, path)
     check_header(
         inputs=inputs,
         classes=classes,
@@ -106,15 +89,15 @@ def _read(file: Any, path: Path) -> Dataset:
         as_labels(split.labels, f"{path}: {name}", classes=classes)
     check_several_classes(np.bincount(train.labels, minlength=classes), f"{path}: training")
 
-    digest = _attribute(file, "digest", _text, "", path)
-    if not digest or _attribute(file, "validated", _text, "", path) != digest:
+    digest = attribute(file, "digest", text, "", path)
+    if not digest or attribute(file, "validated", text, "", path) != digest:
         for name, split in splits.items():
             _check_values(split, f"{path}: {name}", feature_names)
     if not digest:
         hashes = {name: _hashed(split) for name, split in splits.items()}
         digest = content_digest(hashes, dtype=dtype, inputs=inputs, classes=classes, scale=scale)
     return Dataset(
-        name=_attribute(file, "name", _text, path.stem, path),
+        name=attribute(file, "name", text, path.stem, path),
         classes=classes,
         class_names=class_names,
         feature_names=feature_names,
@@ -122,14 +105,14 @@ def _read(file: Any, path: Path) -> Dataset:
         train=train,
         test=test,
         digest=digest,
-        provenance=_attribute(file, "provenance", _json_object, {}, path),
+        provenance=attribute(file, "provenance", json_object, {}, path),
         path=path,
     )
 
 
 def _check_format(file: Any, path: Path) -> None:
-    found = _attribute(file, "format", _text, FORMAT, path)
-    version = _attribute(file, "format_version", operator.index, VERSION, path)
+    found = attribute(file, "format", text, FORMAT, path)
+    version = attribute(file, "format_version", operator.index, VERSION, path)
     if found != FORMAT:
         raise InputError(f"{path} is an HDF5 file of the format '{found}': expected '{FORMAT}'")
     if version > VERSION:
@@ -137,21 +120,12 @@ def _check_format(file: Any, path: Path) -> None:
 
 
 def _split(file: Any, name: str, path: Path) -> Split:
-    features, labels = _array(file, f"{name}/features", path), _array(file, f"{name}/labels", path)
+    features, labels = array(file, f"{name}/features", path), array(file, f"{name}/labels", path)
     what = f"{path}: {name}"
     check_shapes(features.shape, labels.shape, what)
     checked = as_labels(labels[()], what)
     checked.setflags(write=False)
     return Split(_features(features, path, what), checked)
-
-
-def _array(file: Any, key: str, path: Path) -> Any:
-    import h5py
-
-    found = file.get(key)
-    if not isinstance(found, h5py.Dataset):
-        raise InputError(f"{path} has no array '{key}': expected train/features (N, D) and train/labels (N,)")
-    return found
 
 
 def _features(stored: Any, path: Path, what: str) -> NDArray[Any]:
@@ -179,28 +153,3 @@ def _hashed(split: Split) -> SplitHash:
 
 def _blocks(split: Split) -> Iterator[slice]:
     return row_blocks(len(split.labels), split.features[:1].nbytes)
-
-
-def _attribute(file: Any, key: str, read: Callable[[Any], Any], default: Any, path: Path) -> Any:
-    if key not in file.attrs:
-        return default
-    value = file.attrs[key]
-    try:
-        return read(value)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: attribute '{key}' cannot be read ({error}): see the layout's description") from error
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(_text(item) for item in value)
-
-
-def _json_object(value: Any) -> dict[str, Any]:
-    found = json.loads(_text(value))
-    if not isinstance(found, dict):
-        raise ValueError("not a JSON object")
-    return found
