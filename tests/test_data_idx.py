@@ -31,7 +31,7 @@ def test_bytes_are_kept_and_get_the_scale_of_images(tmp_path: Path, suffix: str)
 
 @pytest.mark.parametrize(
     ("code", "stored"),
-    [("i1", "int16"), (">i2", "int16"), (">i4", "float32"), (">f4", "float32"), (">f8", "float32")],
+    [("i1", "int16"), (">i2", "int16"), (">i4", "int32"), (">f4", "float32"), (">f8", "float32")],
 )
 def test_other_types_keep_their_values(tmp_path: Path, code: str, stored: str) -> None:
     values = IMAGES // 8 - 10

@@ -143,7 +143,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "provenance no JSON": ({"provenance": "{"}, "attribute 'provenance' cannot be read"),
     "provenance no object": ({"provenance": "[]"}, "not a JSON object"),
     "another format": ({"format": "keras"}, "format 'keras': expected 'capacity-dataset'"),
-    "a later version": ({"format_version": 2}, "layout version 2, expected at most 1: update"),
+    "a later version": ({"format_version": 3}, "layout version 3, expected at most 2: update"),
 }
 
 

@@ -16,7 +16,7 @@ from tests.data_files import leftovers
 
 def test_shape_types_and_lengths(tmp_path: Path) -> None:
     data = write_visual_words(tmp_path / "v.h5", 300, test_samples=20)
-    assert (data.inputs, data.classes, data.train.features.dtype) == (1000, 1000, np.int16)
+    assert (data.inputs, data.classes, data.train.features.dtype) == (1000, 1000, np.uint8)
     assert data.test is not None
     assert (len(data.train.labels), len(data.test.labels)) == (300, 20)
     lengths = data.train.features.sum(axis=1)

@@ -113,7 +113,7 @@ def _type(annotation: Any, name: str) -> tuple[Any, str | None]:
         return click.INT, "N"
     if annotation is float:
         return click.FLOAT, "X"
-    return click.STRING, "FOLDER" if name == "out" else "NAME"
+    return click.STRING, {"out": "FOLDER", "memory": "SIZE"}.get(name, "NAME")
 
 
 def _shown(default: Any) -> str:

@@ -27,6 +27,7 @@ def save_dataset(
     class_names: Sequence[str] = (),
     feature_names: Sequence[str] = (),
     scale: float = 1.0,
+    normalisation: str = "none",
     provenance: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Write arrays as a data set file and open it.
@@ -36,14 +37,15 @@ def save_dataset(
     path : str or Path
         The file to make, in the layout of `capacity/data/README.md`.
     features : array_like (N, D)
-        uint8 and int16 are kept, narrower types widened exactly, all others converted to float32.
+        uint8, int16, int32, float16 and float32 are kept, narrower types widened exactly, all others converted to
+        float32.
     labels : array_like (N,)
         Class indices 0..K-1.
     test : tuple (features, labels), optional
         The test split.
     classes : int, optional
         K; by default the number of class names, or else the largest label + 1.
-    name, class_names, feature_names, scale, provenance
+    name, class_names, feature_names, scale, normalisation, provenance
         As in `Dataset`.
 
     Returns
@@ -78,6 +80,7 @@ def save_dataset(
         class_names=class_names,
         feature_names=feature_names,
         scale=scale,
+        normalisation=normalisation,
         provenance=provenance,
     ) as writer:
         for split, (x, y) in arrays.items():

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from capacity.data.layout import INT32
-from capacity.errors import InputError
+from capacity.data.layout import INT32, NORMALISATIONS
+from capacity.errors import InputError, did_you_mean
+
+MAX_CLASSES = 10**6
+"""More than any softmax layer here will have: it is no number of classes but a wrong label."""
 
 
 def check_shapes(features: tuple[int, ...], labels: tuple[int, ...], what: str) -> None:
@@ -67,14 +70,25 @@ def check_several_classes(counts: NDArray[Any], what: str) -> None:
 
 
 def check_header(
-    *, inputs: int, classes: int, scale: float, class_names: Sequence[str], feature_names: Sequence[str], what: str
+    *,
+    inputs: int,
+    classes: int,
+    scale: float,
+    normalisation: str,
+    class_names: Sequence[str] | None,
+    feature_names: Sequence[str],
+    what: str,
 ) -> None:
     """Require what is stored once per file to be usable and to agree with itself."""
     if classes < 2:
         raise InputError(f"{what} has {classes} class: expected at least two")
+    if classes > MAX_CLASSES:
+        raise InputError(f"{what} has {classes} classes: expected at most {MAX_CLASSES}; is a label wrong?")
     if not (np.isfinite(scale) and scale > 0):
         raise InputError(f"{what} has the scale {scale}: expected a positive finite number")
-    if len(class_names) != classes:
+    if normalisation not in NORMALISATIONS:
+        raise InputError(f"{what} has the normalisation '{normalisation}'{did_you_mean(normalisation, NORMALISATIONS)}")
+    if class_names is not None and len(class_names) != classes:
         raise InputError(f"{what} has {len(class_names)} class names for {classes} classes: expected as many of each")
     if feature_names and len(feature_names) != inputs:
         raise InputError(f"{what} has {len(feature_names)} feature names for {inputs} features: expected as many")

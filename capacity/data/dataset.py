@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from capacity.data.rows import RowReader
+from capacity.data.windows import Windows
+from capacity.errors import InputError
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
-    """The samples of one split. Both arrays are read-only and C-contiguous.
+    """The samples of one split. Arrays are read-only and C-contiguous.
 
     Attributes
     ----------
-    features : ndarray (N, D) of uint8, int16 or float32
-        Stored values; multiply by `Dataset.scale` before use. A memory map of the file where the file allows it.
+    features : ndarray or RowReader (N, D) of uint8, int16, int32, float16 or float32
+        Stored values; multiply by `Dataset.scale` and by `row_scale` before use. A memory map of the file where the
+        file allows it; a reader where they were not to be loaded, see `Dataset.windows`.
     labels : ndarray (N,) of int32
         Class indices 0..K-1.
+    row_scale : ndarray (N,) or (0,), float32
+        What the values of a row are multiplied by before use besides the scale; empty without a normalisation.
     """
 
-    features: NDArray[Any]
+    features: NDArray[Any] | RowReader
     labels: NDArray[np.int32]
+    row_scale: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The features where they are an array.
+
+        Raises
+        ------
+        InputError
+            They are read in windows, and are wanted as a whole.
+        """
+        if isinstance(self.features, np.ndarray):
+            return self.features
+        size = f"{self.features.nbytes / 1e9:.3g} GB"
+        raise InputError(f"this needs all features in memory, {size}, which is more than was allowed: raise memory")
 
     def __repr__(self) -> str:
         return f"Split(N={len(self.labels)}, D={self.features.shape[1]}, {self.features.dtype})"
@@ -44,6 +66,8 @@ class Dataset:
         D names, or empty.
     scale : float
         What a stored value is multiplied by before a network sees it (1/255 for 8-bit images).
+    normalisation : {"none", "l1", "l2"}
+        What every row is divided by, besides: nothing, the sum of its absolute values, or its Euclidean norm.
     train : Split
     test : Split or None
     digest : str
@@ -53,6 +77,8 @@ class Dataset:
         Source files, importer and its options, standardisation constants, licence, version that wrote it.
     path : Path or None
         The file behind it.
+    windows : Windows or None
+        How the features are read where they are not in memory. The digest then names the order of the rows, too.
     """
 
     name: str
@@ -65,6 +91,8 @@ class Dataset:
     digest: str
     provenance: dict[str, Any]
     path: Path | None = None
+    normalisation: str = "none"
+    windows: Windows | None = None
 
     @property
     def inputs(self) -> int:

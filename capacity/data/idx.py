@@ -43,8 +43,8 @@ def import_idx(
     ----------
     images : str or Path
         An array of two or more axes; the first are the samples, the others are flattened to D features. Unsigned
-        bytes are kept and get the scale 1/255, signed bytes and 16-bit numbers are kept as int16, all others are
-        converted to float32.
+        bytes are kept and get the scale 1/255, signed bytes and 16-bit numbers are kept as int16, 32-bit numbers as
+        int32, all others are converted to float32.
     labels : str or Path
         An array of one axis: class indices 0..K-1; K is the largest label of both splits + 1.
     out : str or Path

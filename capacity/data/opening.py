@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import operator
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +15,46 @@ from numpy.typing import NDArray
 
 from capacity.data.checks import as_labels, check_finite, check_header, check_several_classes, check_shapes
 from capacity.data.dataset import Dataset, Split
-from capacity.data.hdf5 import array, attribute, hdf5_file, json_object, text, texts
-from capacity.data.layout import FORMAT, VERSION, SplitHash, content_digest, row_blocks, storage_dtype, to_storage
+from capacity.data.hdf5 import array, attribute, find, hdf5_file, json_object, text, texts
+from capacity.data.layout import (
+    FLOAT32,
+    FORMAT,
+    SPLITS,
+    VERSION,
+    SplitHash,
+    content_digest,
+    row_blocks,
+    row_scale,
+    storage_dtype,
+)
+from capacity.data.rows import RowReader
+from capacity.data.windows import Windows
+from capacity.engine.machine import usable_cores
 from capacity.errors import InputError, did_you_mean
+from capacity.sizes import bytes_of
 
 BUILT_IN = {"digits": Path(__file__).with_name("digits.h5")}
 """Data sets inside the package: name -> file."""
 
 
-def open_dataset(source: str | Path | Dataset) -> Dataset:
-    """Open a data set without reading its features.
+def open_dataset(source: str | Path | Dataset, *, memory: int | str | None = None) -> Dataset:
+    """Open a data set.
 
     Parameters
     ----------
     source : str, Path or Dataset
         A built-in name (`digits`), an HDF5 file in the layout of `capacity/data/README.md`, or an open data set,
         which is returned as it is.
+    memory : int or str, optional
+        Most memory for features, in bytes or as text ("512MB"). Features that take more are not loaded: a training
+        reads them epoch by epoch, through windows that fit, in an order that depends on this number. Default: no
+        limit.
 
     Returns
     -------
     Dataset
-        Features are memory maps where the file stores them contiguously (all files this package writes).
+        Features are memory maps where the file stores them contiguously in their type, as all files that this package
+        writes do; otherwise arrays, or, beyond `memory`, a :class:`capacity.data.RowReader`.
 
     Raises
     ------
@@ -43,9 +65,10 @@ def open_dataset(source: str | Path | Dataset) -> Dataset:
     """
     if isinstance(source, Dataset):
         return source
+    limit = None if memory is None else bytes_of(memory)
     path = _locate(source)
     with hdf5_file(path) as file:
-        return _read(file, path)
+        return _read(file, path, limit)
 
 
 def _locate(source: str | Path) -> Path:
@@ -60,11 +83,11 @@ def _locate(source: str | Path) -> Path:
     raise InputError(f"data set {path} not found: expected a file or a built-in name{hint}")
 
 
-def _read(file: Any, path: Path) -> Dataset:
+def _read(file: Any, path: Path, memory: int | None) -> Dataset:
     _check_format(file, path)
-    train = _split(file, "train", path)
-    test = _split(file, "test", path) if "test" in file else None
-    splits = {"train": train} if test is None else {"train": train, "test": test}
+    normalisation = attribute(file, "normalisation", text, "none", path)
+    splits = {name: _split(file, name, path) for name in SPLITS if name == "train" or "test" in file}
+    train, test = splits["train"], splits.get("test")
     inputs, dtype = int(train.features.shape[1]), train.features.dtype
     if test is not None and (test.features.shape[1] != inputs or test.features.dtype != dtype):
         raise InputError(
@@ -74,13 +97,14 @@ def _read(file: Any, path: Path) -> Dataset:
 
     largest = max(int(split.labels.max()) for split in splits.values())
     classes = attribute(file, "classes", operator.index, largest + 1, path)
-    class_names = attribute(file, "class_names", texts, tuple(map(str, range(classes))), path)
+    class_names = attribute(file, "class_names", texts, None, path)
     feature_names = attribute(file, "feature_names", texts, (), path)
     scale = attribute(file, "scale", float, 1.0, path)
     check_header(
         inputs=inputs,
         classes=classes,
         scale=scale,
+        normalisation=normalisation,
         class_names=class_names,
         feature_names=feature_names,
         what=f"{path}",
@@ -89,25 +113,43 @@ def _read(file: Any, path: Path) -> Dataset:
         as_labels(split.labels, f"{path}: {name}", classes=classes)
     check_several_classes(np.bincount(train.labels, minlength=classes), f"{path}: training")
 
+    streamed = memory is not None and sum(split.features.nbytes for split in splits.values()) > memory
+    if not streamed:
+        splits = {name: replace(split, features=split.features.load(usable_cores())) for name, split in splits.items()}
     digest = attribute(file, "digest", text, "", path)
     if not digest or attribute(file, "validated", text, "", path) != digest:
-        for name, split in splits.items():
-            _check_values(split, f"{path}: {name}", feature_names)
+        splits = {
+            name: _checked(split, f"{path}: {name}", feature_names, normalisation) for name, split in splits.items()
+        }
+    elif normalisation != "none":
+        splits = {name: replace(split, row_scale=_row_scale(file, name, path)) for name, split in splits.items()}
     if not digest:
         hashes = {name: _hashed(split) for name, split in splits.items()}
-        digest = content_digest(hashes, dtype=dtype, inputs=inputs, classes=classes, scale=scale)
-    return Dataset(
+        digest = content_digest(
+            hashes, dtype=dtype, inputs=inputs, classes=classes, scale=scale, normalisation=normalisation
+        )
+    dataset = Dataset(
         name=attribute(file, "name", text, path.stem, path),
         classes=classes,
-        class_names=class_names,
+        class_names=class_names or tuple(map(str, range(classes))),
         feature_names=feature_names,
         scale=scale,
-        train=train,
-        test=test,
+        normalisation=normalisation,
+        train=splits["train"],
+        test=splits.get("test"),
         digest=digest,
         provenance=attribute(file, "provenance", json_object, {}, path),
         path=path,
     )
+    return _windowed(dataset, memory) if streamed and memory is not None else dataset
+
+
+def _windowed(dataset: Dataset, memory: int) -> Dataset:
+    """Return the data set as it is read in windows: numbers depend on their size, and on what is read at once."""
+    assert isinstance(dataset.train.features, RowReader)
+    order = {"content": dataset.digest, "memory": memory, "piece_rows": dataset.train.features.piece_rows}
+    digest = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
+    return replace(dataset, digest=digest, windows=Windows(memory))
 
 
 def _check_format(file: Any, path: Path) -> None:
@@ -120,36 +162,44 @@ def _check_format(file: Any, path: Path) -> None:
 
 
 def _split(file: Any, name: str, path: Path) -> Split:
-    features, labels = array(file, f"{name}/features", path), array(file, f"{name}/labels", path)
-    what = f"{path}: {name}"
-    check_shapes(features.shape, labels.shape, what)
+    key, what = f"{name}/features", f"{path}: {name}"
+    sparse = find(file, f"{key}/data", path) is not None
+    values = array(file, f"{key}/data" if sparse else key, path)
+    labels = array(file, f"{name}/labels", path)
+    dtype = storage_dtype(values.dtype, f"{what} features")
+    if not sparse:
+        check_shapes(values.shape, labels.shape, what)
+    rows = RowReader(file[key] if sparse else values, path, dtype)
+    check_shapes(rows.shape, labels.shape, what)
     checked = as_labels(labels[()], what)
     checked.setflags(write=False)
-    return Split(_features(features, path, what), checked)
+    return Split(rows, checked)
 
 
-def _features(stored: Any, path: Path, what: str) -> NDArray[Any]:
-    dtype = storage_dtype(stored.dtype, f"{what} features")
-    offset = stored.id.get_offset()  # None unless the array is one piece of this file
-    mappable = stored.dtype == dtype and stored.chunks is None and not stored.external
-    if mappable and offset is not None and offset % dtype.itemsize == 0:
-        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=stored.shape)
-    values = to_storage(stored[()], dtype)
-    values.setflags(write=False)
-    return values
+def _row_scale(file: Any, name: str, path: Path) -> NDArray[np.float32]:
+    factors: NDArray[np.float32] = np.ascontiguousarray(array(file, f"{name}/row_scale", path)[()], FLOAT32)
+    factors.setflags(write=False)
+    return factors
 
 
-def _check_values(split: Split, what: str, feature_names: tuple[str, ...]) -> None:
+def _checked(split: Split, what: str, feature_names: tuple[str, ...], normalisation: str) -> Split:
+    """Look through the values, and return the split with the factors that the normalisation gives its rows."""
+    factors = []
     for rows in _blocks(split):
-        check_finite(split.features[rows], what, first_row=rows.start, names=feature_names)
+        block = split.features[rows]
+        check_finite(block, what, first_row=rows.start, names=feature_names)
+        if normalisation != "none":
+            factors.append(row_scale(block, normalisation))
+    return replace(split, row_scale=np.concatenate(factors)) if factors else split
 
 
 def _hashed(split: Split) -> SplitHash:
     running = SplitHash()
     for rows in _blocks(split):
-        running.update(split.features[rows], split.labels[rows])
+        running.update(np.ascontiguousarray(split.features[rows]), split.labels[rows])
     return running
 
 
 def _blocks(split: Split) -> Iterator[slice]:
-    return row_blocks(len(split.labels), split.features[:1].nbytes)
+    pieces = split.features.piece_rows if isinstance(split.features, RowReader) else 1
+    return row_blocks(len(split.labels), split.features.nbytes // len(split.labels), multiple=pieces)

@@ -18,12 +18,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from capacity import __version__
 from capacity.data.checks import as_labels, check_finite, check_header, check_several_classes, check_shapes
 from capacity.data.layout import (
+    FLOAT32,
     FORMAT,
     INT32,
     SPLITS,
     VERSION,
     SplitHash,
     content_digest,
+    row_scale,
     storage_dtype,
     to_storage,
 )
@@ -41,6 +43,7 @@ class _Part:
     written: int = 0
     features_at: int = 0
     labels_at: int = 0
+    scale_at: int = 0
     content: SplitHash = field(default_factory=SplitHash)
 
 
@@ -57,13 +60,14 @@ class DatasetWriter:
     inputs : int
         D.
     dtype : dtype
-        Type of the features that will come; stored as uint8 or int16 where that is exact, else as float32.
+        Type of the features that will come; stored as uint8, int16, int32 or float16 where that is exact, else as
+        float32.
     classes : int
         K.
     samples, test_samples : int
         How many rows will be appended to each split.
-    name, class_names, feature_names, scale, provenance
-        As in `Dataset`. Defaults: the file's stem; "0".."K-1"; none; 1; only the version that wrote the file.
+    name, class_names, feature_names, scale, normalisation, provenance
+        As in `Dataset`. Defaults: the file's stem; "0".."K-1"; none; 1; "none"; only the version that wrote the file.
     """
 
     def __init__(
@@ -79,10 +83,12 @@ class DatasetWriter:
         class_names: Sequence[str] = (),
         feature_names: Sequence[str] = (),
         scale: float = 1.0,
+        normalisation: str = "none",
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
         self._inputs, self._classes, self._scale = inputs, classes, float(scale)
+        self._normalisation = normalisation
         self._dtype = storage_dtype(np.dtype(dtype), f"{self.path}: features")
         self._feature_names = tuple(feature_names)
         class_names = tuple(class_names) or tuple(map(str, range(classes)))
@@ -90,6 +96,7 @@ class DatasetWriter:
             inputs=inputs,
             classes=classes,
             scale=self._scale,
+            normalisation=normalisation,
             class_names=class_names,
             feature_names=self._feature_names,
             what=f"{self.path}",
@@ -106,6 +113,7 @@ class DatasetWriter:
             "classes": classes,
             "class_names": class_names,
             "scale": self._scale,
+            "normalisation": normalisation,
             "provenance": json.dumps({**(provenance or {}), "created_by": f"capacity {__version__}"}),
         }
         if self._feature_names:
@@ -157,6 +165,9 @@ class DatasetWriter:
         with self._writing():
             self._put(part.features_at + part.written * block[:1].nbytes, block)
             self._put(part.labels_at + part.written * INT32.itemsize, indices)
+            if part.scale_at:
+                scales = row_scale(block, self._normalisation)
+                self._put(part.scale_at + part.written * FLOAT32.itemsize, scales)
         part.content.update(block, indices)
         part.written += len(block)
         if split == "train":
@@ -191,7 +202,7 @@ class DatasetWriter:
         import h5py
 
         header = 65536 + 4 * len(repr(self._attributes))
-        arrays = sum(part.samples * (self._inputs * self._dtype.itemsize + 4) for part in self._parts.values())
+        arrays = sum(part.samples * (self._inputs * self._dtype.itemsize + 8) for part in self._parts.values())
         with self._temporary.open("xb") as room:
             room.write(bytes(header))
             room.truncate(header + arrays)
@@ -212,6 +223,9 @@ class DatasetWriter:
                 features = group.create_dataset("features", shape, self._dtype, dcpl=early)
                 labels = group.create_dataset("labels", shape[:1], INT32, dcpl=early)
                 part.features_at, part.labels_at = features.id.get_offset(), labels.id.get_offset()
+                if self._normalisation != "none":
+                    scales = group.create_dataset("row_scale", shape[:1], FLOAT32, dcpl=early)
+                    part.scale_at = scales.id.get_offset()
 
     def _finish(self) -> None:
         import h5py
@@ -226,6 +240,7 @@ class DatasetWriter:
             inputs=self._inputs,
             classes=self._classes,
             scale=self._scale,
+            normalisation=self._normalisation,
         )
         with self._writing():
             assert self._file is not None

@@ -28,17 +28,26 @@ def fit_by_turns(
     return looked
 
 
-def add_up(evaluation: Executor, replicas: Replicas, source: Source, most: int | None = None) -> None:
+def add_up(
+    evaluation: Executor,
+    replicas: Replicas,
+    source: Source,
+    most: int | None = None,
+    *,
+    first: int = 0,
+    end: int | None = None,
+) -> None:
     """Add the statistics of a pass over each active replica's own rows to `replicas.statistics`.
 
     `most` is how many batches are evaluated without returning to Python, so that a long evaluation can be interrupted;
-    None is all.
+    None is all. The pass may be made in parts, of the batches first .. end - 1.
     """
     steps = steps_per_epoch(evaluation.program, replicas.samples)
+    if end is not None:
+        steps = np.minimum(steps, end)
     # An evaluation has no optimizer and no trajectory: its program's arenas for these are empty, whatever training
     # keeps in them.
     bare = replace(replicas, optimizer=replicas.optimizer[:, :0].copy(), anchor=replicas.anchor[:, :0].copy())
-    first = 0
     for last in np.unique(steps).tolist():  # each replica's own steps in whole runs
         while first < last:
             count = min(most or last, last - first)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
-from capacity.data import Dataset, open_dataset
+from capacity.data import Dataset
 from capacity.errors import InputError
 from capacity.experiments.progress import Progress
 from capacity.experiments.running import run_study
@@ -35,6 +35,7 @@ def sweep(
     workers: int = 1,
     threads: int | None = None,
     replicas: int | None = None,
+    memory: int | str | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
     executor: Executor | None = None,
@@ -79,6 +80,9 @@ def sweep(
     replicas : int or None
         Most trials of a network trained together, which changes no number but those of time; None is as many as fit
         into memory.
+    memory : int, str or None
+        Most memory for the data, in bytes or as text ("512MB"); None is half of the machine's. A larger data set is
+        read epoch by epoch through windows that fit, once for all trials, in an order that depends on this number.
     out : str, Path or None
         The study folder; None is studies/sweep-DATA-HASH in the current folder.
     progress : callable or None
@@ -119,6 +123,7 @@ def sweep(
         workers=workers,
         threads=threads,
         replicas=replicas,
+        memory=memory,
         out=out,
     )
     return run_study(config, progress=progress, executor=executor)
@@ -143,7 +148,7 @@ def resume(
     """
     settings = read_settings(Path(path))
     try:
-        open_dataset(settings.data)
+        settings.open_data()
     except InputError as error:
         raise InputError(
             f"the data of the study '{path}' cannot be used ({str(error).rstrip('.')}); put the file back, or name its "

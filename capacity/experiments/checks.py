@@ -9,7 +9,8 @@ import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from capacity.errors import did_you_mean
+from capacity.errors import InputError, did_you_mean
+from capacity.sizes import bytes_of
 
 
 class UnfitError(ValueError):
@@ -109,3 +110,12 @@ def text(expected: str) -> Callable[[Any], str]:
 def optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return a check that lets None through."""
     return lambda value: None if value is None else check(value)
+
+
+def memory(value: Any) -> str:
+    """Check that the value is an amount of memory."""
+    try:
+        bytes_of(value)
+    except InputError:
+        raise UnfitError("an amount like 512MB or 2GiB", reprlib.repr(value)) from None
+    return str(value)

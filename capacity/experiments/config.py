@@ -72,6 +72,12 @@ class StudyConfig(BaseModel):
     def optimizer_names(self) -> tuple[str, ...]:
         """The optimizers asked for."""
 
+    def open_data(self) -> Dataset:
+        """Return the data set as the trials read it: here with random access to all rows, wherever these lie."""
+        from capacity.data import open_dataset
+
+        return open_dataset(self.data)
+
     @abstractmethod
     def fitted_to(self, dataset: Dataset) -> Self:
         """Return these settings with what they leave to the data filled in.

@@ -13,14 +13,15 @@ from typing import Any
 
 from capacity.errors import StudyError
 from capacity.experiments import store
-from capacity.experiments.groups import Group, make_groups
+from capacity.experiments.groups import Group, make_groups, make_mixed_groups
 from capacity.experiments.interrupt import Interrupted, Interrupts
 from capacity.experiments.launchers import Launcher
 from capacity.experiments.progress import Meter, Progress
 from capacity.experiments.roster import Roster
 from capacity.experiments.sizing import Limit
-from capacity.experiments.slices import Slice, SliceResult, open_data, resumable
+from capacity.experiments.slices import Slice, SliceResult, open_data
 from capacity.experiments.study import TRIALS
+from capacity.experiments.team import resumable
 from capacity.experiments.trial import TrialConfig
 from capacity.experiments.trialfile import file_name
 
@@ -48,6 +49,8 @@ class Driver:
         The study's trials, with what is known to be done.
     data : str
         What opens the data set.
+    memory : int or None
+        Within which it is read in windows; None where it is in memory.
     samples : int
         N, the training samples of it.
     device : str
@@ -67,6 +70,7 @@ class Driver:
         roster: Roster,
         *,
         data: str,
+        memory: int | None,
         samples: int,
         device: str,
         launcher: Launcher,
@@ -74,7 +78,7 @@ class Driver:
         progress: Progress | None,
     ) -> None:
         self._folder, self._token, self._database, self._roster = folder, token, database, roster
-        self._data, self._samples, self._device = data, samples, device
+        self._data, self._memory, self._samples, self._device = data, memory, samples, device
         self._launcher, self._limit = launcher, limit
         self._meter = Meter(folder, device, samples, progress)
         self._interrupts = Interrupts()
@@ -152,6 +156,8 @@ class Driver:
                 reached[trial] = (record.step, record.measured)
             else:
                 left.extend(self._finish(trial, record.row()))
+        if self._memory is not None:
+            return make_mixed_groups(reached, self._roster.sizes, self._limit), unknown
         return make_groups(reached, self._roster.sizes, self._launcher.at_once, self._limit), unknown
 
     def _know(self, trials: Mapping[TrialConfig, int]) -> None:
@@ -169,6 +175,7 @@ class Driver:
             study=str(self._folder.absolute()),
             token=self._token,
             data=self._data,
+            memory=self._memory,
             trials=group.trials,
             device=self._device,
             threads=self._launcher.threads,

@@ -12,7 +12,7 @@ from capacity.experiments.trial import TrialConfig
 
 @dataclass(frozen=True)
 class Group:
-    """Trials of one shape that are equally far, which one Trainer advances together.
+    """Trials that are equally far and advanced together: of one shape, or of several that read windows together.
 
     `overhead_seconds` is what its last slice spent on files and set-up, `breaks` how often a worker process died while
     it was under way.
@@ -25,8 +25,9 @@ class Group:
     @property
     def label(self) -> str:
         """The group, for people."""
-        count = len(self.trials)
-        return f"{self.trials[0].label} ({count} trial{'s' if count > 1 else ''})"
+        count, labels = len(self.trials), list(dict.fromkeys(trial.label for trial in self.trials))
+        named = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
+        return f"{named} ({count} trial{'s' if count > 1 else ''})"
 
 
 def make_groups(
@@ -58,3 +59,28 @@ def make_groups(
         most = min(math.ceil(len(members) / workers), limit(members[0]))
         groups += [Group(tuple(members[i : i + most])) for i in range(0, len(members), most)]
     return sorted(groups, key=lambda group: -sum(sizes[trial] for trial in group.trials))
+
+
+def make_mixed_groups(
+    reached: Mapping[TrialConfig, tuple[int, int]], sizes: Mapping[TrialConfig, int], limit: Limit
+) -> list[Group]:
+    """Put trials into groups that are equally far, whatever their shape: each group reads the data once an epoch.
+
+    Parameters are those of `make_groups`. A trial of which at most so many can be trained together takes that part of
+    a group's room.
+    """
+    alike: dict[object, list[TrialConfig]] = {}
+    for trial, point in reached.items():
+        alike.setdefault((trial.batch, point), []).append(trial)
+    groups = []
+    for members in alike.values():
+        room, group = 1.0, list[TrialConfig]()
+        for trial in sorted(members, key=lambda trial: -sizes[trial]):
+            share = 1 / limit(trial)
+            if group and share > room + 1e-9:
+                groups.append(Group(tuple(group)))
+                room, group = 1.0, []
+            group.append(trial)
+            room -= share
+        groups.append(Group(tuple(group)))
+    return groups

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import capacity
-from capacity.data import Dataset, open_dataset
+from capacity.data import Dataset
 from capacity.engine.devices import resolve_device, resolve_precision
 from capacity.errors import StudyError
 from capacity.experiments import store
@@ -43,7 +43,7 @@ def run_study(config: StudyConfig, *, progress: Progress | None = None, executor
     This is :func:`capacity.sweep` or another kind's function with its settings in one object; see there for what it
     raises.
     """
-    dataset = open_dataset(config.data)
+    dataset = config.open_data()
     config = config.fitted_to(dataset)
     resolve_device(config.device)  # a name that is none is refused even where nothing is left to train
     path = Path(config.out) if config.out is not None else default_folder(config, dataset)
@@ -79,6 +79,7 @@ def _run_locked(
             database,
             roster,
             data=source_of(dataset),
+            memory=None if dataset.windows is None else dataset.windows.memory,
             samples=len(dataset.train.labels),
             device=device,
             launcher=launcher,

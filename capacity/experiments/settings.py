@@ -62,4 +62,9 @@ Replicas = Annotated[
     MaybeCount,
     Field(description="most trials of a network trained together; as many as fit into memory when not given"),
 ]
+Memory = Annotated[
+    str | None,
+    BeforeValidator(checks.optional(checks.memory)),
+    Field(description="memory for the data, as 512MB; larger sets are read in windows; half of all when not given"),
+]
 Folder = Annotated[str | None, BeforeValidator(checks.optional(checks.text("a folder")))]

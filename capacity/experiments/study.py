@@ -221,9 +221,11 @@ def check_same_study(path: Path, config: StudyConfig, dataset: Dataset) -> None:
     asked, made = config.identity(), there.identity()
     facts = store.read_facts(path) if (path / store.FILE).exists() else {}
     if facts.get("data_digest", dataset.digest) != dataset.digest:
+        memory = "" if dataset.windows is None else " and memory"
         raise StudyError(
             f"the study '{path}' was made with data set '{facts['data_name']}' of digest {facts['data_digest'][:8]}, "
-            f"and '{config.data}' has digest {dataset.digest[:8]}; use the same data or choose another folder (out)."
+            f"and '{config.data}' has digest {dataset.digest[:8]}; use the same data{memory} or choose another folder "
+            "(out)."
         )
     for name in asked:
         if name != "data" and made.get(name) != asked[name]:

@@ -22,6 +22,8 @@ class SweepConfig(StudyConfig):
     """Everything that can be asked of :func:`capacity.sweep`; see :class:`StudyConfig`."""
 
     kind: ClassVar[str] = "sweep"
+    run_fields: ClassVar[tuple[str, ...]] = (*StudyConfig.run_fields, "memory")
+    kept_fields: ClassVar[tuple[str, ...]] = ("memory",)
 
     data: settings.Data = "digits"
     widths: settings.Widths = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -49,6 +51,7 @@ class SweepConfig(StudyConfig):
     workers: settings.Workers = 1
     threads: settings.Threads = None
     replicas: settings.Replicas = None
+    memory: settings.Memory = None
     out: settings.Folder = Field(None, description="study folder; studies/sweep-DATA-HASH when not given")
 
     if TYPE_CHECKING:  # else a type checker makes one of the fields
@@ -59,6 +62,13 @@ class SweepConfig(StudyConfig):
     def optimizer_names(self) -> tuple[str, ...]:
         return (self.optimizer,)
 
+    def open_data(self) -> Dataset:
+        """Return the data set, to be read in windows where it does not fit into memory."""
+        from capacity.data import open_dataset
+        from capacity.sizes import default_memory
+
+        return open_dataset(self.data, memory=self.memory or default_memory())
+
     def fitted_to(self, dataset: Dataset) -> SweepConfig:
         self._check_batch(dataset)
         if self.metric == "top5" and dataset.classes <= 5:
@@ -66,7 +76,14 @@ class SweepConfig(StudyConfig):
                 f"metric must be 'top1' for '{dataset.name}', got 'top5': with {dataset.classes} classes "
                 "the top-5 error is always 0."
             )
-        return self
+        if dataset.windows is None:
+            return self.model_copy(update={"memory": None})
+        if self.workers > 1:
+            raise InputError(
+                f"workers must be 1 for '{dataset.name}', got {self.workers}: it is larger than memory, and read once "
+                "for all trials; leave workers out (threads use all cores), or give more memory."
+            )
+        return self.model_copy(update={"memory": str(dataset.windows.memory)})
 
     def trials(self, dataset: Dataset) -> list[SweepTrial]:
         from capacity.experiments.sweep_trial import trials_of

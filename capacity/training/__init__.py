@@ -5,7 +5,7 @@ from capacity.engine.optimizers import SGD, Adam, AdamW, Shampoo
 from capacity.training.curvature import LossSurface
 from capacity.training.meter import TrajectoryMeter
 from capacity.training.simple import TrainResult, train
-from capacity.training.trainer import Metrics, State, Trainer
+from capacity.training.trainer import Metrics, State, Trainer, advance_together, evaluate_together
 
 __all__ = [
     "SGD",
@@ -18,6 +18,8 @@ __all__ = [
     "TrainResult",
     "Trainer",
     "TrajectoryMeter",
+    "advance_together",
     "describe_device",
+    "evaluate_together",
     "train",
 ]

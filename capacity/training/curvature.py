@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from capacity.data import Dataset, open_dataset
-from capacity.engine.executor import Source
 from capacity.engine.optimizers import SGD
 from capacity.engine.program import Segment, compile_training
 from capacity.errors import InputError
 from capacity.models import MLP
+from capacity.training.feed import resident
 from capacity.training.trainer import State, Trainer
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class LossSurface:
         trainer.restore([State(0, point, np.empty(0))])
         self.loss = float(trainer.evaluate().loss[0])
         program = compile_training(model, data.inputs, data.classes, n, SGD(), fused=False)
-        source = Source(data.train.features, data.train.labels, data.scale)
+        source = resident(data, data.train)
         self._executor: TangentExecutor = TangentExecutor(replace(program, update=()), source, point, n, subset)
 
     def gradient(self) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.data import Dataset, Split
+from capacity.data import Dataset
 from capacity.engine.devices import host_array, make_executor, resolve_device, resolve_precision, uniform_source
-from capacity.engine.executor import Looks, Replicas, Source, element_type, steps_per_epoch
+from capacity.engine.executor import Looks, Replicas, element_type, steps_per_epoch
 from capacity.engine.fitting import add_up
 from capacity.engine.initialise import initialise
 from capacity.engine.optimizers import SGD, Optimizer, check_optimizer
-from capacity.engine.program import Program, compile_evaluation, compile_training
+from capacity.engine.program import MICRO_BATCH, Program, compile_evaluation, compile_training
 from capacity.engine.trajectory import Sums
 from capacity.errors import InputError
 from capacity.models import MLP
+from capacity.training.checks import check_run, check_subsets
+from capacity.training.feed import evaluation_rows, resident, training_rows
 
 TOP_K = 5
 EVALUATION_RUN = 64
@@ -133,8 +134,8 @@ class Trainer:
         rows = len(data.train.labels)
         samples = [rows] * len(seeds) if samples is None else samples
         subset_seeds = seeds if subset_seeds is None else subset_seeds
-        _check(rows, batch, lrs, seeds, threads)
-        _check_subsets(rows, len(seeds), samples, subset_seeds)
+        check_run(rows, batch, lrs, seeds, threads)
+        check_subsets(data, len(seeds), samples, subset_seeds)
         optimizer = SGD() if optimizer is None else optimizer
         check_optimizer(optimizer)
         self.model, self.data, self.batch = model, data, batch
@@ -170,6 +171,7 @@ class Trainer:
         if anchors is not None:
             self._set_anchors(anchors)
         self.trajectory = self._replicas.trace
+        self._measured: dict[tuple[str, bytes], Metrics] = {}  # at the present parameters, by split and active replicas
         for executor in (self._train, self._evaluate):
             executor.reserve(self._replicas)
 
@@ -179,26 +181,13 @@ class Trainer:
         return self._replicas.active
 
     def advance(self, steps: int) -> None:
-        """Run `steps` steps in every active replica, without returning to Python in between."""
-        traced = self._replicas.trace
-        self.trajectory = np.full((self.replicas, steps if traced.shape[2] else 0, *traced.shape[2:]), np.nan)
-        replicas = replace(self._replicas, trace=self.trajectory)
-        self._train.run(replicas, self._source(self.data.train), self.step, steps)
-        self.step += steps
+        """Run `steps` steps in every active replica, without returning to Python where all rows are in memory."""
+        advance_together((self,), steps)
 
     def evaluate(self, split: str = "train") -> Metrics:
         """Measure loss and errors at the present parameters, over a replica's own rows ('train') or the test set."""
-        part = self.data.train if split == "train" else self.data.test
-        if part is None:
-            raise InputError(f"data set '{self.data.name}' has no {split} split; evaluate 'train' instead.")
-        statistics = self._replicas.statistics
-        statistics[:] = 0.0
-        samples = self._replicas.samples if split == "train" else np.full(self.replicas, len(part.labels))
-        # On a GPU every run copies the parameters there; and its steps, launched from Python, can be interrupted.
-        most = None if self.device == "cuda" else EVALUATION_RUN
-        add_up(self._evaluate, replace(self._replicas, samples=samples), self._source(part), most)
-        statistics[~self.active] = np.nan
-        return self._metrics(statistics / samples[:, None])
+        (metrics,) = evaluate_together((self,), split)
+        return metrics
 
     def fit(self, every: int, most: int, allowed: Sequence[int]) -> tuple[Metrics, NDArray[np.int64]]:
         """Advance each active replica until it has fitted its own rows, without returning to Python in between.
@@ -216,7 +205,8 @@ class Trainer:
         names, samples = self._evaluation.statistics, self._replicas.samples
         measured = np.zeros((self.replicas, most, len(names)))
         limits = np.array(allowed, np.int64)
-        source, asked = self._source(self.data.train), Looks(every, names.index("top1"), limits, measured)
+        source, asked = resident(self.data, self.data.train), Looks(every, names.index("top1"), limits, measured)
+        self._measured.clear()
         looks = self._train.fit(self._evaluate, self._replicas, source, self.step, asked)
         self.step += every * int(looks.max())
         last = measured[np.arange(self.replicas), looks - 1]
@@ -255,6 +245,7 @@ class Trainer:
                 self._replicas.parameters[r] = state.parameters
                 self._replicas.optimizer[r] = state.optimizer
         (self.step,) = steps
+        self._measured.clear()
 
     def _set_anchors(self, anchors: Sequence[NDArray[Any]]) -> None:
         if self._replicas.anchor.size == 0:
@@ -268,8 +259,58 @@ class Trainer:
         for row, anchor in zip(self._replicas.anchor, anchors, strict=True):
             row[:] = anchor
 
-    def _source(self, split: Split) -> Source:
-        return Source(split.features, split.labels, self.data.scale)
+    def _traced(self, steps: int) -> NDArray[np.float64]:
+        """Return room for the sums of so many steps; for none without a trajectory."""
+        shape = self._replicas.trace.shape
+        return np.full((self.replicas, steps if shape[2] else 0, *shape[2:]), np.nan)
+
+
+def advance_together(trainers: Sequence[Trainer], steps: int) -> None:
+    """Run `steps` steps of trainers on one data set that have the same batch and are equally far.
+
+    Rows that are read in windows are read once for all of them.
+    """
+    first = trainers[0]
+    traces = [trainer._traced(steps) for trainer in trainers]
+    done = 0
+    for source, step, count in training_rows(first.data, first.batch, first.step, steps):
+        for trainer, trace in zip(trainers, traces, strict=True):
+            part = trace if count == steps else trainer._traced(count)
+            trainer._train.run(replace(trainer._replicas, trace=part), source, step, count)
+            if part is not trace and part.size:
+                trace[:, done : done + count] = part
+        done += count
+    for trainer, trace in zip(trainers, traces, strict=True):
+        trainer.trajectory = trace
+        trainer.step += steps
+        trainer._measured.clear()
+
+
+def evaluate_together(trainers: Sequence[Trainer], split: str = "train") -> list[Metrics]:
+    """Measure trainers on one data set, as `Trainer.evaluate` does; each remembers it until it is advanced.
+
+    Rows that are read in windows are read once for all of them.
+    """
+    data = trainers[0].data
+    part = data.train if split == "train" else data.test
+    if part is None:
+        raise InputError(f"data set '{data.name}' has no {split} split; evaluate 'train' instead.")
+    due = [trainer for trainer in trainers if (split, trainer.active.tobytes()) not in trainer._measured]
+    whole = np.array([len(part.labels)])
+    samples = [t._replicas.samples if split == "train" else whole.repeat(t.replicas) for t in due]
+    for trainer in due:
+        trainer._replicas.statistics[:] = 0.0
+    for source, first, count in evaluation_rows(data, part, MICRO_BATCH) if due else ():
+        for trainer, rows in zip(due, samples, strict=True):
+            # On a GPU every run copies the parameters there; and its steps, launched from Python, can be interrupted.
+            most = None if trainer.device == "cuda" else EVALUATION_RUN
+            replicas = replace(trainer._replicas, samples=rows)
+            add_up(trainer._evaluate, replicas, source, most, first=first, end=first + count)
+    for trainer, rows in zip(due, samples, strict=True):
+        statistics = trainer._replicas.statistics
+        statistics[~trainer.active] = np.nan
+        trainer._measured[split, trainer.active.tobytes()] = trainer._metrics(statistics / rows[:, None])
+    return [trainer._measured[split, trainer.active.tobytes()] for trainer in trainers]
 
 
 def compile_programs(
@@ -281,34 +322,3 @@ def compile_programs(
         compile_training(model, data.inputs, data.classes, batch, optimizer, trajectory=trajectory),
         compile_evaluation(model, data.inputs, data.classes, topk),
     )
-
-
-def _check(rows: int, batch: int, lrs: Sequence[float], seeds: Sequence[int], threads: int | None) -> None:
-    if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch <= rows:
-        raise InputError(f"batch must be a whole number from 1 to the {rows} rows of the data, got {batch!r}.")
-    if not seeds or len(seeds) != len(lrs):
-        raise InputError(f"lrs and seeds must have the same length, one or more, got {len(lrs)} and {len(seeds)}.")
-    for lr in lrs:
-        if not (isinstance(lr, (int, float)) and 0 < lr < float("inf")):
-            raise InputError(f"lr must be a positive finite number, got {lr!r}.")
-    _check_seeds("seed", seeds)
-    if threads is not None and threads < 1:
-        raise InputError(f"threads must be 1 or more (or None for all {os.cpu_count()} cores), got {threads!r}.")
-
-
-def _check_subsets(rows: int, replicas: int, samples: Sequence[int], subset_seeds: Sequence[int]) -> None:
-    if len(samples) != replicas or len(subset_seeds) != replicas:
-        raise InputError(
-            f"samples and subset_seeds must have one entry for each of the {replicas} seeds, got {len(samples)} and "
-            f"{len(subset_seeds)}."
-        )
-    for n in samples:
-        if isinstance(n, bool) or not 1 <= n <= rows:
-            raise InputError(f"samples must be from 1 to the {rows} rows of the data, got {n!r}.")
-    _check_seeds("subset_seed", subset_seeds)
-
-
-def _check_seeds(name: str, seeds: Sequence[int]) -> None:
-    for seed in seeds:
-        if not 0 <= seed < 2**64:
-            raise InputError(f"{name} must be from 0 to 2**64 - 1, got {seed!r}.")
