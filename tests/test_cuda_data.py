@@ -63,7 +63,7 @@ def test_an_evaluation_is_streamed_once_for_all_replicas(monkeypatch: pytest.Mon
         executor.run(replicas, source, 0, 3)
         losses.append(replicas.statistics)
         if free == 0:
-            assert executor._data[-1]._windows[0].host_features.shape[0] == 1  # type: ignore[union-attr]
+            assert executor._data[-1]._windows[0].host[0].shape[0] == 1  # type: ignore[union-attr]
     np.testing.assert_array_equal(*losses)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.executor import Executor, Looks, Replicas, Source, check_run
+from capacity.engine.executor import Executor, Looks, Replicas, Source, check_run, check_whole
 from capacity.engine.initialise import Uniform
 from capacity.engine.machine import usable_cores
 from capacity.engine.program import ARENAS, BoundCall, Operand, Program
@@ -63,20 +63,21 @@ class CpuExecutor:
 
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
-        check_run(self.program, replicas, source, steps)
+        check_run(self.program, replicas, source, first_step, steps)
         with self._alone():
-            self._native.run(_arrays(replicas), _arrays(source), first_step, steps, self._threads)
+            self._native.run(_arrays(replicas), _source(source), first_step, steps, self._threads)
 
     def fit(
         self, evaluation: Executor, replicas: Replicas, source: Source, first_step: int, looks: Looks
     ) -> NDArray[np.int64]:
         """Run until a look finds that a replica has fitted; see :class:`capacity.engine.executor.Executor`."""
         assert isinstance(evaluation, CpuExecutor)
-        check_run(self.program, replicas, source, looks.every)
+        check_whole(source)
+        check_run(self.program, replicas, source, first_step, looks.every)
         looked = np.zeros(len(replicas.seeds), np.int64)
         asked = looks.every, looks.wrong, looks.allowed, looks.measured, looked
         with self._alone():
-            self._native.fit(evaluation._native, _arrays(replicas), _arrays(source), first_step, asked, self._threads)
+            self._native.fit(evaluation._native, _arrays(replicas), _source(source), first_step, asked, self._threads)
         return looked
 
     def _alone(self) -> AbstractContextManager[object]:
@@ -112,8 +113,13 @@ def details() -> dict[str, Any]:
     }
 
 
-def _arrays(given: Replicas | Source) -> tuple[Any, ...]:
-    return tuple(vars(given).values())
+def _arrays(replicas: Replicas) -> tuple[Any, ...]:
+    return tuple(vars(replicas).values())
+
+
+def _source(source: Source) -> tuple[Any, ...]:
+    window = None if source.window is None else tuple(vars(source.window).values())
+    return *list(vars(source).values())[:-1], window
 
 
 def _emulates_bf16() -> bool:

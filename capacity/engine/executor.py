@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -13,17 +13,63 @@ from capacity.engine.trajectory import Sums
 
 _Count = TypeVar("_Count", int, NDArray[np.int64])
 
-STORED_TYPES = ("uint8", "int16", "float32")
+STORED_TYPES = ("uint8", "int16", "float32", "int32", "float16")
 """Types in which features may be stored; `gather` converts them."""
+
+_NO_FACTORS: NDArray[np.float32] = np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which rows of an epoch a source holds that holds m of them and no others: those at first .. first + m - 1.
+
+    Position p of the epoch takes row order(p - first) of the m. In a training, whose `gather` is shuffled, order is the
+    bijection of [0, m) keyed by (seed, PURPOSE_WINDOW, number), the same for all replicas whatever their seeds; in an
+    evaluation it is the identity. So an epoch longer than memory can be run window by window, and by several programs.
+
+    Attributes
+    ----------
+    first : int
+        Position in the epoch of the window's first row.
+    samples : int
+        N, the rows of the whole epoch.
+    seed : int
+        Key of the order, from 0 to 2**64 - 1.
+    number : int
+        Which window of which epoch this is, counted through all epochs, from 0 to 2**32 - 1.
+    """
+
+    first: int
+    samples: int
+    seed: int
+    number: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no window of an epoch has."""
+        if not (0 <= self.first < self.samples and 0 <= self.seed < 2**64 and 0 <= self.number < 2**32):
+            raise ValueError(f"a window must begin in its epoch and have keys of 64 and 32 bits, got {self}")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where `gather` reads: features (N, D) in a stored type, labels (N,) int32; x = scale * stored value."""
+    """Where `gather` reads; x = stored value * (scale * row_scale of its row).
+
+    Attributes
+    ----------
+    features : ndarray (N, D), in a stored type
+    labels : ndarray (N,), int32
+    scale : float
+    row_scale : ndarray (N,) or (0,), float32
+        A factor for each row, as of counts that are normalised; (0,) where there are none.
+    window : Window or None
+        With a window, all arrays hold the m rows of that window instead of N.
+    """
 
     features: NDArray[Any]
     labels: NDArray[np.int32]
     scale: float
+    row_scale: NDArray[np.float32] = field(default_factory=lambda: _NO_FACTORS)
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -38,10 +84,10 @@ class Replicas:
     seeds : ndarray (R,), uint64
     lrs : ndarray (R,), float64
     samples : ndarray (R,), int64
-        How many rows of the source it has, n: from 1 to N.
+        How many rows of the source it has, n: from 1 to N; with a window, all N of the epoch.
     subsets : ndarray (R,), uint64
         Which rows these are: the first n of the bijection of [0, N) keyed by this seed, so that the subsets of one seed
-        are nested; with n = N, all rows as they are stored.
+        are nested; with n = N, all rows as they are stored, and with a window those it holds.
     active : ndarray (R,), bool
         Replicas that are not active are left as they are.
     anchor : ndarray (R, P), in the executor's type
@@ -85,14 +131,42 @@ class Looks:
     measured: NDArray[np.float64]
 
 
-def check_run(program: Program, replicas: Replicas, source: Source, steps: int) -> None:
+def check_run(program: Program, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
     """Raise ValueError when kernels would read past the rows of the source, or write past those of the trace."""
-    rows = len(source.labels)
-    if rows and not ((replicas.samples >= 1) & (replicas.samples <= rows)).all():
+    rows, factors = len(source.labels), source.row_scale
+    if factors.dtype != np.float32 or factors.shape not in ((0,), (rows,)):
+        raise ValueError(f"row_scale must be float32, ({rows},) or (0,), got {factors.dtype}, {factors.shape}")
+    if source.window is not None:
+        _check_window(program, replicas, source.window, rows, first_step, steps)
+    elif rows and not ((replicas.samples >= 1) & (replicas.samples <= rows)).all():
         raise ValueError(f"samples must be from 1 to the {rows} rows of the source, got {replicas.samples}")
     segments, trace = program.traced_segments, replicas.trace
     if segments and (trace.shape[1] < steps or trace.shape[2:] != (segments, len(Sums))):
         raise ValueError(f"trace must have {steps} rows of shape {(segments, len(Sums))}, got {trace.shape}")
+
+
+def _check_window(program: Program, replicas: Replicas, window: Window, rows: int, first_step: int, steps: int) -> None:
+    """Raise ValueError when replicas have another epoch than the window's, or steps need rows that it does not hold."""
+    if (replicas.samples != window.samples).any():
+        raise ValueError(f"samples must be the {window.samples} rows of the window's epoch, got {replicas.samples}")
+    if steps <= 0:
+        return
+    per_epoch = steps_per_epoch(program, window.samples)
+    step = first_step % per_epoch
+    begin, end = step * program.batch, min((step + steps) * program.batch, window.samples)
+    if step + steps > per_epoch:  # then they come to both ends of the epoch
+        begin, end = 0, window.samples
+    held = window.first, window.first + rows
+    if first_step < 0 or begin < held[0] or end > held[1]:
+        raise ValueError(
+            f"steps must lie in the window's rows {held} of the epoch, got {steps} steps from {first_step}"
+        )
+
+
+def check_whole(source: Source) -> None:
+    """Raise ValueError when a source holds only a window, for what goes over all rows again and again."""
+    if source.window is not None:
+        raise ValueError("this needs a source of all rows, got one of a window; run its steps window by window")
 
 
 class Executor(Protocol):
@@ -108,7 +182,8 @@ class Executor(Protocol):
 
         Step t is batch t % S of epoch t // S, with S = ceil(n / batch) steps an epoch; the last batch has what is
         left. Each replica has its own n and so its own S. Gradients are means over the rows of the batch, however many
-        these are. If the program traces the trajectory, `replicas.trace` must have at least `steps` rows.
+        these are. If the program traces the trajectory, `replicas.trace` must have at least `steps` rows. If the source
+        has a window, the steps must lie in it.
         """
 
     def fit(
@@ -118,7 +193,8 @@ class Executor(Protocol):
 
         At each look the program of `evaluation`, an executor of the same device, adds up the replica's statistics over
         its own rows. It is at its end when its `wrong` statistic is at most what is allowed, when any is not finite, or
-        after the last look. Not for programs that trace the trajectory. Returns how many looks (R,) were made.
+        after the last look. Not for programs that trace the trajectory, nor for sources with a window. Returns how many
+        looks (R,) were made.
         """
 
 

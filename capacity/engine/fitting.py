@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.executor import Executor, Looks, Replicas, Source, steps_per_epoch
+from capacity.engine.executor import Executor, Looks, Replicas, Source, check_whole, steps_per_epoch
 
 
 def fit_by_turns(
     training: Executor, evaluation: Executor, replicas: Replicas, source: Source, first_step: int, looks: Looks
 ) -> NDArray[np.int64]:
     """Train and measure all replicas in turn; see :meth:`capacity.engine.executor.Executor.fit`."""
+    check_whole(source)
     going = replicas.active.copy()
     looked = np.zeros(len(going), np.int64)
     for k in range(looks.measured.shape[1]):

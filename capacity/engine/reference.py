@@ -19,6 +19,7 @@ from capacity.engine.executor import Executor, Looks, Replicas, Source, check_ru
 from capacity.engine.fitting import fit_by_turns
 from capacity.engine.ops import LEAKY_SLOPE, OPS, ROWS
 from capacity.engine.program import BoundCall, Operand, Program
+from capacity.engine.rows import rows_at
 from capacity.engine.tiles import tiles
 from capacity.engine.trajectory import BLOCK, Sums
 
@@ -45,14 +46,20 @@ class Frame:
 
 
 def gather(x: Array, y: NDArray[np.int32], f: Frame, *, inputs: int, shuffled: bool) -> None:
-    """x (B, D), y (B,): the next rows of the subset in the epoch's order (in its own unless shuffled), scaled."""
-    index = np.arange(f.start, f.start + f.rows)
-    if shuffled:
-        index = random.permutation(f.seed, random.PURPOSE_ORDER, f.epoch, f.samples, index)
-    if f.samples < len(f.source.labels):
-        index = random.permutation(f.subset, random.PURPOSE_SUBSET, 0, len(f.source.labels), index)
-    x[:] = f.source.features[index].astype(np.float64) * f.source.scale
-    y[:] = f.source.labels[index]
+    """x (B, D), y (B,): the next rows of the subset in the epoch's order (in its own unless shuffled), scaled.
+
+    A source with a window has rows of that window, in the window's order.
+    """
+    source = f.source
+    rows = rows_at(
+        source, np.arange(f.start, f.start + f.rows), shuffled=shuffled, seed=f.seed, epoch=f.epoch, samples=f.samples,
+        subset=f.subset, permutation=random.permutation,
+    )  # fmt: skip
+    factors: Any = (
+        source.scale * source.row_scale[rows, None].astype(np.float64) if source.row_scale.size else source.scale
+    )
+    x[:] = source.features[rows].astype(np.float64) * factors
+    y[:] = source.labels[rows]
 
 
 def dense(y: Array, z: Array | None, x: Array, w: Array, b: Array, f: Frame, *, activation: str = "identity") -> None:
@@ -268,9 +275,9 @@ class ReferenceExecutor:
 
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
+        check_run(self.program, replicas, source, first_step, steps)
         if len(source.labels) == 0:
             return
-        check_run(self.program, replicas, source, steps)
         for r in np.flatnonzero(replicas.active):
             for step in range(first_step, first_step + steps):
                 trace = replicas.trace[r, step - first_step] if self.program.traced_segments else np.empty((0, 4))

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from capacity.engine.executor import Source
+from capacity.engine.executor import Source, check_whole
 from capacity.engine.ops import SAVED
 from capacity.engine.program import BoundCall, Operand, Program
 from capacity.engine.reference import ACTIVATIONS, KERNELS, Array, Frame, view
@@ -198,6 +198,7 @@ class TangentExecutor:
     program : Program
         Of a training, compiled without fusions for batches of `samples` rows. Its update is not run.
     source : Source
+        Of all rows.
     parameters : ndarray (P,)
         The point w; copied.
     samples, subset : int
@@ -210,6 +211,7 @@ class TangentExecutor:
     """
 
     def __init__(self, program: Program, source: Source, parameters: NDArray[Any], samples: int, subset: int) -> None:
+        check_whole(source)
         self._sizes, self._parameters = program.sizes, np.array(parameters, np.float64)
         self._sum = np.zeros(program.sizes["gradients"])
         self._dots = {name: np.zeros(program.sizes[name]) for name in ("parameters", "gradients", "activations")}

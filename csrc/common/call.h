@@ -11,7 +11,7 @@ enum ArenaId { kParameters, kGradients, kOptimizer, kAnchor, kActivations, kLabe
 
 enum class Activation { identity, sigmoid, tanh, relu, leaky_relu, gelu };
 
-enum class Stored { uint8, int16, float32 };
+enum class Stored { uint8, int16, float32, int32, float16 };
 
 constexpr int64_t kBatchRows = -1;
 constexpr int kMaxOperands = 6;

@@ -1,5 +1,6 @@
-// A keyed bijection of [0, n): an epoch's order, or a subset, computed where it is needed and stored nowhere.
-// Alternating Feistel network with cycle walking; twin of permutation() in capacity/engine/random.py.
+// A keyed bijection of [0, n): the order of an epoch or of a window of one, or a subset, computed where it is needed
+// and stored nowhere. Alternating Feistel network with cycle walking; twin of permutation() in
+// capacity/engine/random.py.
 #pragma once
 
 #include "philox.h"

@@ -7,7 +7,7 @@
 namespace cap {
 namespace CAP_PATH {
 
-constexpr uint32_t kPurposeOrder = 2, kPurposeSubset = 3;
+constexpr uint32_t kPurposeOrder = 2, kPurposeSubset = 3, kPurposeWindow = 6;
 
 // words[0..3] of the counter (index, stream, purpose) under the key `seed`.
 CAP_INLINE void philox4x32(uint64_t seed, uint32_t purpose, uint32_t stream, uint64_t index, uint32_t* words) {

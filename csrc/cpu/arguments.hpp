@@ -109,12 +109,13 @@ A exactly(py::handle array, std::initializer_list<py::ssize_t> shape, const char
   return typed;
 }
 
-// given: the features, labels and scale of capacity.engine.executor.Source; the arrays outlive the call.
+// given: the features, labels, scale and row_scale of capacity.engine.executor.Source, and its window as (first,
+// samples, seed, number) or None; the arrays outlive the call.
 inline Source source_from(const py::tuple& given) {
   const py::array features = given[0];
   Source source;
   source.stored = position<Stored>(py::cast<std::string>(py::str(py::object(features.dtype()))),
-                                   {"uint8", "int16", "float32"}, "stored type");
+                                   {"uint8", "int16", "float32", "int32", "float16"}, "stored type");
   if (features.ndim() != 2) throw std::invalid_argument("features must have two axes");
   require(features, {features.shape(0), features.shape(1)}, "features");
   source.features = features.data();
@@ -122,6 +123,15 @@ inline Source source_from(const py::tuple& given) {
   source.samples = features.shape(0);
   source.inputs = features.shape(1);
   source.scale = py::cast<double>(given[2]);
+  const py::array factors = given[3];
+  const py::ssize_t count = factors.size() == 0 ? 0 : features.shape(0);
+  const float* row_scale = exactly<py::array_t<float>>(factors, {count}, "row_scale").data();
+  if (count > 0) source.row_scale = row_scale;
+  if (!given[4].is_none()) {
+    const auto [first, samples, seed, number] = py::cast<std::tuple<int64_t, int64_t, uint64_t, uint32_t>>(given[4]);
+    if (samples < 1 || first < 0) throw std::invalid_argument("a window must lie in an epoch that has rows");
+    source.window = {first, samples, seed, number};
+  }
   return source;
 }
 

@@ -13,13 +13,22 @@ constexpr int64_t kScratchElements = 512 * (256 + 16 + 48);
 // processor or, for tests, without its help (product_bf16.hpp).
 enum class Factors { stored, bf16, bf16_emulated };
 
-// features (N, D) as stored, labels (N,)
+// What a source holds of an epoch: all rows of the data, or those of one window, in an order of its own.
+struct Window {
+  int64_t first = 0, samples = 0;  // position in the epoch of the first row; N, rows of the whole epoch, 0: no window
+  uint64_t seed = 0;
+  uint32_t number = 0;
+};
+
+// features (N, D) as stored, labels (N,), row_scale (N,) or null: what each row is multiplied by beside `scale`
 struct Source {
   const void* features = nullptr;
   Stored stored = Stored::float32;
   const int32_t* labels = nullptr;
+  const float* row_scale = nullptr;
   int64_t samples = 0, inputs = 0;
   double scale = 1;
+  Window window;
 };
 
 template <class T>
@@ -32,7 +41,7 @@ struct Frame {
   double* sums = nullptr;   // the arena of that name
   double* trace = nullptr;  // (segments, kTraceSums): the row of this step; null when there is no trajectory
   const Source* source = nullptr;
-  Permutation order, subset;  // of the positions in an epoch; of the rows of the source, n = 0 for all of them
+  Permutation order, subset;  // of the positions in an epoch or a window; of the source's rows, n = 0 for all of them
   T lr = 0;
   int64_t start = 0, rows = 0, batch_rows = 0;  // first position in the epoch, rows here, rows of the whole batch
   bool accumulate = false;                      // gradients of earlier micro-batches are there to be added to

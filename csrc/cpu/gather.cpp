@@ -1,4 +1,6 @@
-// gather: x (B, D), y (B,) <- the next rows of the subset in the epoch's order, converted to T and scaled.
+// gather: x (B, D), y (B,) <- the next rows of the subset in the epoch's order, or of a window in its own, converted to
+// T and scaled.
+#include "../common/half.h"
 #include "kernels.hpp"
 #include "permute.hpp"
 #include "vector.hpp"
@@ -22,7 +24,7 @@ CAP_INLINE void convert(T* to, const S* stored, int64_t D, T scale) {
   if constexpr (std::is_same_v<T, S>) {
     for_vectors<T>(D, [&](int64_t j, auto n) { store(to + j, load(stored + j, n) * scale, n); });
   } else {
-    for (int64_t j = 0; j < D; ++j) to[j] = T(stored[j]) * scale;
+    for (int64_t j = 0; j < D; ++j) to[j] = T(value_of(stored[j])) * scale;
   }
 }
 
@@ -30,20 +32,26 @@ template <class T, class S>
 void rows(const Call& c, const Frame<T>& f, Span span) {
   const Source& source = *f.source;
   const S* features = static_cast<const S*>(source.features);
-  const int64_t D = c.operands[0].cols;
+  const float* factors = source.row_scale;
+  const int64_t D = c.operands[0].cols, start = f.start - source.window.first;
   const T scale = T(source.scale);
   T* x = place(f, c.operands[0]);
   int32_t* y = place_labels(f, c.operands[1]);
   int64_t index[kPermuted];
   for (int64_t begin = span.begin; begin < span.end; begin += kPermuted) {
     const int count = int(smaller(kPermuted, span.end - begin));
-    for (int i = 0; i < count; ++i) index[i] = f.start + begin + i;
+    for (int i = 0; i < count; ++i) index[i] = start + begin + i;
     if (c.attributes.shuffled) permute(f.order, count, index);
     if (f.subset.n > 0) permute(f.subset, count, index);
-    for (int i = 0; i < kAhead && i < count; ++i) ask_for(features + index[i] * D, D);
+    const auto ask = [&](int64_t row) {
+      ask_for(features + row * D, D);
+      if (factors) __builtin_prefetch(factors + row);
+    };
+    for (int i = 0; i < kAhead && i < count; ++i) ask(index[i]);
     for (int i = 0; i < count; ++i) {
-      if (i + kAhead < count) ask_for(features + index[i + kAhead] * D, D);
-      convert(x + (begin + i) * D, features + index[i] * D, D, scale);
+      if (i + kAhead < count) ask(index[i + kAhead]);
+      const T factor = factors ? scale * T(factors[index[i]]) : scale;
+      convert(x + (begin + i) * D, features + index[i] * D, D, factor);
       y[begin + i] = source.labels[index[i]];
     }
   }
@@ -61,6 +69,10 @@ void gather(const Call& c, const Frame<T>& f, Share share) {
       return rows<T, int16_t>(c, f, s);
     case Stored::float32:
       return rows<T, float>(c, f, s);
+    case Stored::int32:
+      return rows<T, int32_t>(c, f, s);
+    case Stored::float16:
+      return rows<T, Half>(c, f, s);
   }
 }
 

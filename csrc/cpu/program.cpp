@@ -72,6 +72,7 @@ Worker<T>& Program<T>::worker(int number) {
 template <class T>
 void Program<T>::run(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps, int threads) {
   std::lock_guard<std::mutex> guard(busy_);
+  if (source.window.samples > 0) check_window(replicas, source, first, steps);
   if (source.samples == 0) return;
   share_out(replicas, threads, nullptr,
             [&](int64_t r, const Seat& seat) { run_replica(replicas, r, source, first, steps, seat); });
@@ -81,8 +82,27 @@ template <class T>
 void Program<T>::fit(Program& evaluation, const Replicas<T>& replicas, const Source& source, int64_t first,
                      const Looks& looks, int threads) {
   std::scoped_lock guard(busy_, evaluation.busy_);
+  if (source.window.samples > 0) throw std::invalid_argument("a fit needs a source of all rows, not of a window");
   share_out(replicas, threads, &evaluation,
             [&](int64_t r, const Seat& seat) { fit_replica(evaluation, replicas, r, source, first, looks, seat); });
+}
+
+template <class T>
+void Program<T>::check_window(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps) const {
+  const Window& window = source.window;
+  for (int64_t r = 0; r < replicas.count; ++r) {
+    if (replicas.samples[r] != window.samples) {
+      throw std::invalid_argument("samples must be those of the window's epoch in every replica");
+    }
+  }
+  if (steps <= 0) return;
+  const int64_t per_epoch = (window.samples + batch_ - 1) / batch_, step = first % per_epoch;
+  const bool wraps = steps > per_epoch - step;  // then they come to both ends of the epoch
+  const int64_t begin = wraps ? 0 : step * batch_;
+  const int64_t end = wraps ? window.samples : std::min((step + steps) * batch_, window.samples);
+  if (first < 0 || begin < window.first || end - window.first > source.samples) {
+    throw std::invalid_argument("steps leave the window of the source");
+  }
 }
 
 // Calls the job for every active replica: once, or once by each thread of a team. `beside`: another program that the
@@ -139,6 +159,10 @@ void Program<T>::fit_replica(Program& evaluation, const Replicas<T>& replicas, i
   }
 }
 
+static Permutation order_of(const Window& window, int64_t rows) {
+  return portable::make_permutation(window.seed, portable::kPurposeWindow, window.number, uint64_t(rows));
+}
+
 // Every thread of a team computes the same frames and takes its share of each call.
 template <class T>
 void Program<T>::run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first, int64_t steps,
@@ -158,13 +182,14 @@ void Program<T>::run_replica(const Replicas<T>& replicas, int64_t r, const Sourc
   frame.statistics = replicas.statistics + r * replicas.statistics_size;
   frame.source = &source;
   frame.lr = T(replicas.lrs[r]);
-  frame.subset = portable::make_subset(replicas.subsets[r], samples, source.samples);
+  frame.subset = portable::make_subset(replicas.subsets[r], samples, source.samples);  // of a window, all rows
   int64_t epoch = -1;
   for (int64_t t = first; t < first + steps; ++t) {
     if (t / per_epoch != epoch) {
       epoch = t / per_epoch;
-      frame.order =
-          portable::make_permutation(replicas.seeds[r], portable::kPurposeOrder, uint32_t(epoch), uint64_t(samples));
+      frame.order = source.window.samples > 0 ? order_of(source.window, source.samples)
+                                              : portable::make_permutation(replicas.seeds[r], portable::kPurposeOrder,
+                                                                           uint32_t(epoch), uint64_t(samples));
     }
     const int64_t begin = t % per_epoch * batch_, end = std::min(begin + batch_, samples);
     frame.batch_rows = end - begin;

@@ -85,11 +85,13 @@ class Program {
   Program(std::vector<Step> body, std::vector<Step> update, Sizes sizes, int64_t batch, int64_t micro_batch,
           Factors factors);
 
-  // Runs steps first .. first + steps - 1 of every active replica. Not to be called twice at once: it waits.
+  // Runs steps first .. first + steps - 1 of every active replica. Not to be called twice at once: it waits. Throws
+  // std::invalid_argument where these steps read rows that the source's window does not hold.
   void run(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps, int threads);
 
   // Runs every active replica from step `first` until `evaluation` says that it has fitted its rows; see Looks. Each
-  // goes its whole way on its own: none waits for another, and nothing returns to the caller in between.
+  // goes its whole way on its own: none waits for another, and nothing returns to the caller in between. Throws
+  // std::invalid_argument where the source has a window.
   void fit(Program& evaluation, const Replicas<T>& replicas, const Source& source, int64_t first, const Looks& looks,
            int threads);
 
@@ -105,6 +107,7 @@ class Program {
     Barrier* barrier;  // of the team; none when it is one thread
   };
   using Job = std::function<void(int64_t r, const Seat& seat)>;
+  void check_window(const Replicas<T>& replicas, const Source& source, int64_t first, int64_t steps) const;
   void share_out(const Replicas<T>& replicas, int threads, Program* beside, const Job& job);
   void prepare(const Plan& plan);
   void run_replica(const Replicas<T>& replicas, int64_t r, const Source& source, int64_t first, int64_t steps,

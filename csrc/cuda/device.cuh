@@ -38,6 +38,7 @@ struct Machine {
   int64_t replica_count;
   const void* features[2];      // as stored: (N, D); or, streamed, two windows of (R, rows, D)
   const int32_t* labels_in[2];  // (N,); or two windows of (R, rows)
+  const float* row_scale[2];    // likewise, or null: what each row is multiplied by beside `scale`
   int64_t stored, samples;      // Stored, N
   double scale;
   int64_t batch, micro_batch;

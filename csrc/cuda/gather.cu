@@ -4,9 +4,12 @@
 //
 // Data that lie on the device as a whole are read in the epoch's order. Data that do not come in windows, in which the
 // host has put the rows of the next steps in their order, replica by replica.
+#include "../common/half.h"
+
 template <class S>
-static __device__ void copy_row(real* x, const S* stored, int64_t D, real scale) {
-  for (int64_t j = threadIdx.x; j < D; j += blockDim.x) x[j] = real(stored[j]) * scale;
+static __device__ void copy_row(real* x, const void* features, int64_t row, int64_t D, real scale) {
+  const S* stored = static_cast<const S*>(features) + row * D;
+  for (int64_t j = threadIdx.x; j < D; j += blockDim.x) x[j] = real(value_of(stored[j])) * scale;
 }
 
 CAP_KERNEL(gather) {
@@ -16,6 +19,7 @@ CAP_KERNEL(gather) {
   const int64_t since = m->step - m->first_step, window = m->streamed ? since / m->window_steps : 0;
   const void* features = m->features[window % 2];
   const int32_t* labels = m->labels_in[window % 2];
+  const float* row_scale = m->row_scale[window % 2];
   const int64_t window_row = replica() * m->window_stride + since % m->window_steps * m->batch + micro * m->micro_batch;
   __shared__ int64_t shared_row;
   for (int64_t i = blockIdx.x; i < m->micro_batch; i += gridDim.x) {
@@ -32,15 +36,28 @@ CAP_KERNEL(gather) {
       shared_row = row;
     }
     __syncthreads();
-    const int64_t at = shared_row * D;
+    const int64_t row = shared_row;
     if (!exists) {
       for (int64_t j = threadIdx.x; j < D; j += blockDim.x) x[j] = real(0);
-    } else if (m->stored == int64_t(Stored::uint8)) {
-      copy_row(x, static_cast<const uint8_t*>(features) + at, D, real(m->scale));
-    } else if (m->stored == int64_t(Stored::int16)) {
-      copy_row(x, static_cast<const int16_t*>(features) + at, D, real(m->scale));
     } else {
-      copy_row(x, static_cast<const float*>(features) + at, D, real(m->scale));
+      const real scale = row_scale ? real(m->scale) * real(row_scale[row]) : real(m->scale);
+      switch (Stored(m->stored)) {
+        case Stored::uint8:
+          copy_row<uint8_t>(x, features, row, D, scale);
+          break;
+        case Stored::int16:
+          copy_row<int16_t>(x, features, row, D, scale);
+          break;
+        case Stored::float32:
+          copy_row<float>(x, features, row, D, scale);
+          break;
+        case Stored::int32:
+          copy_row<int32_t>(x, features, row, D, scale);
+          break;
+        case Stored::float16:
+          copy_row<Half>(x, features, row, D, scale);
+          break;
+      }
     }
     __syncthreads();  // shared_row is about to change
   }

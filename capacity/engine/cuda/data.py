@@ -1,7 +1,11 @@
-"""Training data for the CUDA executor: on the device as a whole where they fit, else streamed to it in windows."""
+"""Training data for the CUDA executor: on the device as a whole where they fit, else streamed to it in windows.
+
+These windows are of some steps each, and not what a source's `window` is: the part of an epoch that the host holds.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -12,30 +16,38 @@ from capacity.engine.cpu import permutation
 from capacity.engine.cuda.backend import Backend, Buffer, Mark, Step
 from capacity.engine.executor import STORED_TYPES, Replicas, Source, steps_per_epoch
 from capacity.engine.program import Program
-from capacity.engine.random import PURPOSE_ORDER, PURPOSE_SUBSET
+from capacity.engine.rows import rows_at
 
 WINDOW_BYTES = 64 << 20
 """About how large a window is; there are two, in page-locked memory and on the device."""
 RESERVE_BYTES = 512 << 20
 """What is left free on the device beside data that lie on it as a whole."""
 
+_FIELDS = ("features", "labels_in", "row_scale")
+"""The fields of MACHINE that say where a source's arrays are, in the order of `_arrays`; the last may be 0."""
+
 
 class Data(Protocol):
     """The rows of a source, where `gather` finds them."""
 
     def holds(self, source: Source, replicas: Replicas) -> bool:
-        """Return whether these are that source's rows, for those replicas."""
+        """Return whether these are that source's rows, or can be, for those replicas."""
 
     def describe(self, machine: NDArray[Any]) -> None:
         """Fill in the fields of MACHINE that say where the rows are."""
 
-    def feed(self, step: Step, replicas: Replicas, first_step: int, steps: int) -> None:
-        """Enqueue the steps, and see to it that each finds its rows."""
+    def feed(self, step: Step, source: Source, replicas: Replicas, first_step: int, steps: int) -> None:
+        """Enqueue the steps, and see to it that each finds its rows of a source that is held."""
 
 
 def make_data(backend: Backend, program: Program, source: Source, replicas: Replicas) -> Data:
-    """Return the source's rows as they fit on the device: resident, in their stored type, or streamed."""
-    key = id(backend), id(source.features), id(source.labels)
+    """Return the source's rows as they fit on the device: resident, in their stored type, or streamed.
+
+    What a source with a window holds changes from run to run, so that it is always streamed.
+    """
+    if source.window is not None:
+        return Streamed(backend, program, source, replicas)
+    key = id(backend), *_identity(source)
     shared = _RESIDENT.get(key)
     if shared is not None and shared.holds(source, replicas):
         return shared
@@ -47,7 +59,7 @@ def make_data(backend: Backend, program: Program, source: Source, replicas: Repl
 
 def fits(backend: Backend, source: Source) -> bool:
     """Return whether there is room on the device for a source's rows as a whole."""
-    return source.features.nbytes + source.labels.nbytes + RESERVE_BYTES <= backend.free()
+    return sum(array.nbytes for array in _arrays(source)) + RESERVE_BYTES <= backend.free()
 
 
 class Resident:
@@ -55,109 +67,112 @@ class Resident:
 
     def __init__(self, backend: Backend, source: Source) -> None:
         self._backend, self._source = backend, source
-        self._features = uploaded(backend, np.ascontiguousarray(source.features))
-        self._labels = uploaded(backend, np.ascontiguousarray(source.labels))
-        self._addresses = backend.address(self._features), backend.address(self._labels)
+        self._buffers = [uploaded(backend, np.ascontiguousarray(array)) for array in _arrays(source)]
 
     def holds(self, source: Source, replicas: Replicas) -> bool:
         """Return whether these are that source's rows."""
-        return _same(self._source, source)
+        return _identity(self._source) == _identity(source)
 
     def describe(self, machine: NDArray[Any]) -> None:
         """Fill in the fields of MACHINE that say where the rows are."""
-        machine["features"], machine["labels_in"] = self._addresses
+        for field, buffer in zip(_FIELDS, self._buffers, strict=False):
+            machine[field] = self._backend.address(buffer)
         machine["stored"] = STORED_TYPES.index(self._source.features.dtype.name)
         machine["window_steps"] = 1
 
-    def feed(self, step: Step, replicas: Replicas, first_step: int, steps: int) -> None:
+    def feed(self, step: Step, source: Source, replicas: Replicas, first_step: int, steps: int) -> None:
         """Enqueue the steps."""
         step.replay(steps)
 
 
-_RESIDENT: WeakValueDictionary[tuple[int, int, int], Resident] = WeakValueDictionary()
-"""By backend, features and labels, all of which a Resident keeps alive: no other can have got their ids."""
+_RESIDENT: WeakValueDictionary[tuple[int, ...], Resident] = WeakValueDictionary()
+"""By backend, features, labels and factors, all of which a Resident keeps alive: no other can have got their ids."""
 
 
 class Streamed:
     """Rows come in windows, some steps' rows in their order; while one is used, the next is filled and copied.
 
-    A window is (R, rows, D) where orders or subsets differ between replicas, and (1, rows, D) where all rows come in
-    stored order.
+    A window is (R, rows, D) where orders or subsets differ between replicas, and (1, rows, D) where they do not: where
+    all rows come in stored order, or the source has a window, whose order is that of all replicas.
     """
 
     def __init__(self, backend: Backend, program: Program, source: Source, replicas: Replicas) -> None:
-        self._backend, self._program, self._source = backend, program, source
+        self._backend, self._program = backend, program
+        # Sources with a window come and go, and these windows take them all: what they hold is never taken for known.
+        self._source, self._identity = source if source.window is None else None, _identity(source)
         gather = next(call for call in program.body if call.op == "gather")
         self._shuffled = bool(gather.attributes["shuffled"])
-        self._orders = self._orders_of(replicas)
-        step_bytes = self._orders * program.batch * (source.features[:1].nbytes + source.labels.itemsize)
-        self._window_steps = max(1, WINDOW_BYTES // step_bytes)
+        self._orders, self._types = self._orders_of(source, replicas), _types(source)
+        row_bytes = sum(array[:1].nbytes for array in _arrays(source))
+        self._window_steps = max(1, WINDOW_BYTES // (self._orders * program.batch * row_bytes))
         self._rows = self._window_steps * program.batch
-        inputs, dtype = source.features.shape[1], source.features.dtype
-        self._windows = [_Window(backend, (self._orders, self._rows), inputs, dtype) for _ in range(2)]
+        self._stored = STORED_TYPES.index(source.features.dtype.name)
+        self._windows = [_Window(backend, (self._orders, self._rows), source) for _ in range(2)]
 
     def holds(self, source: Source, replicas: Replicas) -> bool:
-        """Return whether these are that source's rows, in windows for those replicas."""
-        return _same(self._source, source) and self._orders == self._orders_of(replicas)
+        """Return whether the windows are for that source's rows and those replicas, or for any source with a window."""
+        orders = self._orders_of(source, replicas)
+        return self._identity == _identity(source) and (self._orders, self._types) == (orders, _types(source))
 
     def describe(self, machine: NDArray[Any]) -> None:
         """Fill in the fields of MACHINE that say where the rows are."""
-        machine["features"] = [self._backend.address(window.features) for window in self._windows]
-        machine["labels_in"] = [self._backend.address(window.labels) for window in self._windows]
-        machine["stored"] = STORED_TYPES.index(self._source.features.dtype.name)
+        buffers = zip(*(window.buffers for window in self._windows), strict=True)
+        for field, pair in zip(_FIELDS, buffers, strict=False):
+            machine[field] = [self._backend.address(buffer) for buffer in pair]
+        machine["stored"] = self._stored
         machine["streamed"], machine["window_steps"] = 1, self._window_steps
         machine["window_stride"] = self._rows if self._orders > 1 else 0
 
-    def feed(self, step: Step, replicas: Replicas, first_step: int, steps: int) -> None:
+    def feed(self, step: Step, source: Source, replicas: Replicas, first_step: int, steps: int) -> None:
         """Fill and send one window after the other, and enqueue its steps behind it."""
         used: list[Mark | None] = [None, None]
-        sent: list[tuple[Mark, Mark] | None] = [None, None]
+        sent: list[list[Mark]] = [[], []]
         for number, first in enumerate(range(first_step, first_step + steps, self._window_steps)):
             window, slot = self._windows[number % 2], number % 2
             count = min(self._window_steps, first_step + steps - first)
-            for mark in sent[slot] or ():
+            for mark in sent[slot]:
                 self._backend.wait(mark)  # its page-locked memory may be filled again
             for replica in range(self._orders):
-                self._fill(window, replicas, replica, first, count)
+                self._fill(window, source, replicas, replica, first, count)
             sent[slot] = window.send(self._backend, used[slot])
             step.replay(count)
             used[slot] = self._backend.mark()
 
-    def _orders_of(self, replicas: Replicas) -> int:
-        samples = len(self._source.labels)
-        return len(replicas.seeds) if self._shuffled or (replicas.samples < samples).any() else 1
+    def _orders_of(self, source: Source, replicas: Replicas) -> int:
+        subsets = (replicas.samples < len(source.labels)).any()
+        return len(replicas.seeds) if source.window is None and (self._shuffled or subsets) else 1
 
-    def _fill(self, window: _Window, replicas: Replicas, r: int, first: int, count: int) -> None:
+    def _fill(self, window: _Window, source: Source, replicas: Replicas, r: int, first: int, count: int) -> None:
         samples, batch = int(replicas.samples[r]), self._program.batch
         per_epoch = steps_per_epoch(self._program, samples)
         for i, step in enumerate(range(first, first + count)):
             epoch, number = divmod(step, per_epoch)
-            rows = np.arange(number * batch, min((number + 1) * batch, samples))
-            if self._shuffled:
-                rows = permutation(int(replicas.seeds[r]), PURPOSE_ORDER, epoch, samples, rows)
-            if samples < len(self._source.labels):
-                rows = permutation(int(replicas.subsets[r]), PURPOSE_SUBSET, 0, len(self._source.labels), rows)
-            place = slice(i * batch, i * batch + len(rows))
-            window.host_features[r, place] = self._source.features[rows]
-            window.host_labels[r, place] = self._source.labels[rows]
+            rows = rows_at(
+                source, np.arange(number * batch, min((number + 1) * batch, samples)), shuffled=self._shuffled,
+                seed=int(replicas.seeds[r]), epoch=epoch, samples=samples, subset=int(replicas.subsets[r]),
+                permutation=permutation,
+            )  # fmt: skip
+            window.put(r, i * batch, source, rows)
 
 
 class _Window:
     """Rows of some steps, in page-locked memory and on the device."""
 
-    def __init__(self, backend: Backend, shape: tuple[int, int], inputs: int, dtype: np.dtype[Any]) -> None:
-        count = shape[0] * shape[1]
-        self._pinned_features = backend.pinned(count * inputs * dtype.itemsize)
-        self._pinned_labels = backend.pinned(count * 4)
-        self.host_features = self._pinned_features.view(dtype).reshape(*shape, inputs)
-        self.host_labels = self._pinned_labels.view(np.int32).reshape(shape)
-        self.features = backend.empty(self._pinned_features.nbytes)
-        self.labels = backend.empty(self._pinned_labels.nbytes)
+    def __init__(self, backend: Backend, shape: tuple[int, int], source: Source) -> None:
+        shapes = [(array.dtype, (*shape, *array.shape[1:])) for array in _arrays(source)]
+        self._pinned = [backend.pinned(math.prod(shape) * dtype.itemsize) for dtype, shape in shapes]
+        self.host = [p.view(dtype).reshape(shape) for p, (dtype, shape) in zip(self._pinned, shapes, strict=True)]
+        self.buffers = [backend.empty(pinned.nbytes) for pinned in self._pinned]
 
-    def send(self, backend: Backend, after: Mark | None) -> tuple[Mark, Mark]:
+    def put(self, r: int, place: int, source: Source, rows: NDArray[np.int64]) -> None:
+        """Copy rows of the source to replica r's, from `place` on."""
+        for host, array in zip(self.host, _arrays(source), strict=True):
+            host[r, place : place + len(rows)] = array[rows]
+
+    def send(self, backend: Backend, after: Mark | None) -> list[Mark]:
         """Enqueue the copies to the device."""
-        features = backend.send(self.features, self._pinned_features, after)
-        return features, backend.send(self.labels, self._pinned_labels, after)
+        pairs = zip(self.buffers, self._pinned, strict=True)
+        return [backend.send(buffer, pinned, after) for buffer, pinned in pairs]
 
 
 def uploaded(backend: Backend, array: NDArray[Any]) -> Buffer:
@@ -167,5 +182,16 @@ def uploaded(backend: Backend, array: NDArray[Any]) -> Buffer:
     return buffer
 
 
-def _same(first: Source, second: Source) -> bool:
-    return first.features is second.features and first.labels is second.labels
+def _arrays(source: Source) -> list[NDArray[Any]]:
+    """Return what there is for every row: features, labels and, where there are any, factors."""
+    return [source.features, source.labels, *([source.row_scale] if source.row_scale.size else [])]
+
+
+def _types(source: Source) -> list[tuple[np.dtype[Any], tuple[int, ...]]]:
+    """Return type and shape of each array's row."""
+    return [(array.dtype, array.shape[1:]) for array in _arrays(source)]
+
+
+def _identity(source: Source) -> tuple[int, ...]:
+    """Return what tells a source that is alive from others; () where it has a window, whose arrays are used again."""
+    return tuple(id(array) for array in _arrays(source)) if source.window is None else ()

@@ -33,9 +33,9 @@ class CudaExecutor:
 
     def run(self, replicas: Replicas, source: Source, first_step: int, steps: int) -> None:
         """Run `steps` steps of every active replica; see :class:`capacity.engine.executor.Executor`."""
+        check_run(self.program, replicas, source, first_step, steps)
         if len(source.labels) == 0:
             return
-        check_run(self.program, replicas, source, steps)
         session = self.session(*replicas.statistics.shape)
         session.run(replicas, source, self._rows(source, replicas), first_step, steps)
 
@@ -57,7 +57,7 @@ class CudaExecutor:
         for data in self._data:
             if data.holds(source, replicas):
                 return data
-        if not fits(self.backend, source):
+        if source.window is None and not fits(self.backend, source):
             self._data.clear()
         self._data.append(make_data(self.backend, self.program, source, replicas))
         return self._data[-1]
@@ -95,7 +95,7 @@ class Session:
         self._describe_trace(machine, replicas.trace)
         data.describe(machine)
         backend.write(self._machine, machine)
-        data.feed(self._step, replicas, first_step, steps)
+        data.feed(self._step, source, replicas, first_step, steps)
         for name in self._written:
             backend.read(self.arenas[name].buffer, getattr(replicas, name))
         backend.read(self._statistics, replicas.statistics)

@@ -43,9 +43,10 @@ MACHINE = np.dtype(
     [
         ("arenas", "u8", len(ELEMENT_ARENAS)), ("strides", "i8", len(ARENAS)), ("labels", "u8"), ("statistics", "u8"),
         ("statistics_stride", "i8"), ("sums", "u8"), ("trace", "u8"), ("trace_size", "i8"), ("trace_step", "i8"),
-        ("replicas", "u8"), ("replica_count", "i8"), ("features", "u8", 2), ("labels_in", "u8", 2), ("stored", "i8"),
-        ("samples", "i8"), ("scale", "f8"), ("batch", "i8"), ("micro_batch", "i8"), ("step", "i8"),
-        ("first_step", "i8"), ("streamed", "i8"), ("window_steps", "i8"), ("window_stride", "i8"),
+        ("replicas", "u8"), ("replica_count", "i8"), ("features", "u8", 2), ("labels_in", "u8", 2),
+        ("row_scale", "u8", 2), ("stored", "i8"), ("samples", "i8"), ("scale", "f8"), ("batch", "i8"),
+        ("micro_batch", "i8"), ("step", "i8"), ("first_step", "i8"), ("streamed", "i8"), ("window_steps", "i8"),
+        ("window_stride", "i8"),
     ],
     align=True,
 )  # fmt: skip
