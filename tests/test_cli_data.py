@@ -94,7 +94,7 @@ def test_import_npz(program: Program, tmp_path: Path) -> None:
 def test_visual_words(program: Program, tmp_path: Path) -> None:
     out = tmp_path / "v.h5"
     printed = program.succeed("visual-words", out, "--samples", "30", "--test-samples", "5", "--seed", "4")
-    assert printed == f"wrote {out}: 30 training and 5 test samples, 1000 features (int16), 1000 classes\n"
+    assert printed == f"wrote {out}: 30 training and 5 test samples, 1000 features (uint8), 1000 classes\n"
     assert "training samples a class: 0 to " in program.succeed("info", out)
 
 

@@ -21,6 +21,7 @@ from capacity.experiments import Interrupted, Snapshot, SweepConfig, driver, lau
 from capacity.experiments.groups import make_groups
 from capacity.experiments.progress import EXAMPLE_COST, Meter
 from capacity.experiments.sweep_trial import SweepTrial, trials_of
+from capacity.training import advance_together
 from tests.study_cases import SETTINGS, assert_same_numbers, assert_whole, tiny_data, trial_file
 
 
@@ -115,12 +116,12 @@ def test_a_trial_that_diverged_does_not_disturb_the_others(tmp_path: Path, data:
 def test_a_trial_that_diverged_is_not_trained_on(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, list[bool]]] = []
 
-    class Watched(capacity.Trainer):
-        def advance(self, steps: int) -> None:
-            seen.append((self.step // int(self.steps_per_epoch[0]), self.active.tolist()))
-            super().advance(steps)
+    def watched(trainers: list[capacity.Trainer], steps: int) -> None:
+        (trainer,) = trainers
+        seen.append((trainer.step // int(trainer.steps_per_epoch[0]), trainer.active.tolist()))
+        advance_together(trainers, steps)
 
-    monkeypatch.setattr(slices, "Trainer", Watched)
+    monkeypatch.setattr("capacity.training.advance_together", watched)
     settings = {"widths": 16, "lrs": (1e30, 0.1), "epochs": 5, "batch": 10, "seeds": 1, "activation": "relu"}
     study = capacity.sweep(data, out=tmp_path / "study", output_init="glorot_uniform", **settings)
     ended = study.rows()[0]["epochs_done"]
@@ -229,7 +230,7 @@ def test_one_group_that_fails_does_not_lose_what_another_has_done(
 def test_control_c_checkpoints_what_runs_and_says_how_to_resume(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slices, "SHORT_RUN_SECONDS", 1e-9)  # one step at a time
+    monkeypatch.setattr("capacity.experiments.team.SHORT_RUN_SECONDS", 1e-9)  # one step at a time
 
     def press(snapshot: Snapshot) -> None:
         if snapshot.epochs_done >= 4:

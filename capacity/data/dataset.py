@@ -34,6 +34,12 @@ class Split:
     row_scale: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @property
+    def reader(self) -> RowReader:
+        """The features where they are read in windows."""
+        assert isinstance(self.features, RowReader)
+        return self.features
+
+    @property
     def array(self) -> NDArray[Any]:
         """The features where they are an array.
 

@@ -146,8 +146,7 @@ def _read(file: Any, path: Path, memory: int | None) -> Dataset:
 
 def _windowed(dataset: Dataset, memory: int) -> Dataset:
     """Return the data set as it is read in windows: numbers depend on their size, and on what is read at once."""
-    assert isinstance(dataset.train.features, RowReader)
-    order = {"content": dataset.digest, "memory": memory, "piece_rows": dataset.train.features.piece_rows}
+    order = {"content": dataset.digest, "memory": memory, "piece_rows": dataset.train.reader.piece_rows}
     digest = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
     return replace(dataset, digest=digest, windows=Windows(memory))
 

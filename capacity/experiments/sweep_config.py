@@ -78,6 +78,7 @@ class SweepConfig(StudyConfig):
             )
         if dataset.windows is None:
             return self.model_copy(update={"memory": None})
+        dataset.windows.rows(dataset.train.reader, self.batch)  # before anything is written
         if self.workers > 1:
             raise InputError(
                 f"workers must be 1 for '{dataset.name}', got {self.workers}: it is larger than memory, and read once "

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from capacity.data import Dataset, Split
 from capacity.data.windows import Part
 from capacity.engine.executor import Source, Window
@@ -22,10 +20,10 @@ def training_rows(data: Dataset, batch: int, first_step: int, steps: int) -> Ite
         The first of the steps that it serves, and their number.
     """
     split, windows = data.train, data.windows
-    if windows is None or isinstance(split.features, np.ndarray):
+    if windows is None:
         yield resident(data, split), first_step, steps
         return
-    stream = windows.training(split.features, batch)
+    stream = windows.training(split.reader, batch)
     samples, end = len(split.labels), first_step + steps
     per_epoch = -(-samples // batch)
     while first_step < end:
@@ -40,10 +38,10 @@ def evaluation_rows(data: Dataset, split: Split, batch: int) -> Iterator[tuple[S
     """Yield the rows of a split in stored order, as `training_rows` does those of a training, for steps of `batch`."""
     samples, windows = len(split.labels), data.windows
     steps = -(-samples // batch)
-    if windows is None or isinstance(split.features, np.ndarray):
+    if windows is None:
         yield resident(data, split), 0, steps
         return
-    stream, step = windows.evaluation(split.features, batch), 0
+    stream, step = windows.evaluation(split.reader, batch), 0
     while step < steps:
         part = stream.part(0, step * batch)
         count = -(-len(part.rows) // batch)
