@@ -44,7 +44,7 @@ def visual_words(out: Path, samples: int, test_samples: int, seed: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def info(source: str, as_json: bool) -> None:
     """Describe a data set: a file, or a built-in name (digits)."""
-    from capacity.data import open_dataset
+    from capacity.data.opening import open_unloaded
 
-    found = facts_of(open_dataset(source))
+    found = facts_of(open_unloaded(source))
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(lines_of(found)))

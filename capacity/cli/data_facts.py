@@ -35,6 +35,7 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
         "classes": dataset.classes,
         "dtype": dataset.train.features.dtype.name,
         "scale": dataset.scale,
+        "normalisation": dataset.normalisation,
         "class_names": dataset.class_names,
         "class_counts": counts,
         "feature_names": dataset.feature_names,
@@ -53,7 +54,7 @@ def lines_of(facts: dict[str, Any]) -> list[str]:
         ("name", facts["name"]),
         ("file", facts["path"]),
         ("samples", size_of(facts)),
-        ("features", f"{facts['inputs']} of {facts['dtype']}, times {facts['scale']:.6g} when used"),
+        ("features", f"{facts['inputs']} of {facts['dtype']}, times {facts['scale']:.6g} when used{_divided(facts)}"),
         ("classes", f"{facts['classes']}"),
         *(("", line) for line in _balance(facts)),
         ("digest", facts["digest"]),
@@ -62,6 +63,11 @@ def lines_of(facts: dict[str, Any]) -> list[str]:
     ]
     width = max(len(label) for label, _ in rows)
     return [f"{label:{width}}  {text}".rstrip() for label, text in rows]
+
+
+def _divided(facts: dict[str, Any]) -> str:
+    norm = facts["normalisation"]
+    return "" if norm == "none" else f", each row divided by its {norm.upper()} norm"
 
 
 def _balance(facts: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,18 @@ def open_dataset(source: str | Path | Dataset, *, memory: int | str | None = Non
     limit = None if memory is None else bytes_of(memory)
     path = _locate(source)
     with hdf5_file(path) as file:
-        return _read(file, path, limit)
+        dataset = _read(file, path)
+        if limit is not None and sum(split.features.nbytes for split in _splits(dataset).values()) > limit:
+            return _windowed(_validated(file, dataset), limit)
+        loaded = _with(dataset, lambda split, _: replace(split, features=split.reader.load(usable_cores())))
+        return _validated(file, loaded)
+
+
+def open_unloaded(source: str | Path) -> Dataset:
+    """Open a data set as `open_dataset` does, but leave its features where they are: for a look at all else."""
+    path = _locate(source)
+    with hdf5_file(path) as file:
+        return _validated(file, _read(file, path))
 
 
 def _locate(source: str | Path) -> Path:
@@ -83,7 +94,8 @@ def _locate(source: str | Path) -> Path:
     raise InputError(f"data set {path} not found: expected a file or a built-in name{hint}")
 
 
-def _read(file: Any, path: Path, memory: int | None) -> Dataset:
+def _read(file: Any, path: Path) -> Dataset:
+    """Return what a file says of itself, checked but for the values of the features; these are unread, the digest unset."""
     _check_format(file, path)
     normalisation = attribute(file, "normalisation", text, "none", path)
     splits = {name: _split(file, name, path) for name in SPLITS if name == "train" or "test" in file}
@@ -113,22 +125,7 @@ def _read(file: Any, path: Path, memory: int | None) -> Dataset:
         as_labels(split.labels, f"{path}: {name}", classes=classes)
     check_several_classes(np.bincount(train.labels, minlength=classes), f"{path}: training")
 
-    streamed = memory is not None and sum(split.features.nbytes for split in splits.values()) > memory
-    if not streamed:
-        splits = {name: replace(split, features=split.features.load(usable_cores())) for name, split in splits.items()}
-    digest = attribute(file, "digest", text, "", path)
-    if not digest or attribute(file, "validated", text, "", path) != digest:
-        splits = {
-            name: _checked(split, f"{path}: {name}", feature_names, normalisation) for name, split in splits.items()
-        }
-    elif normalisation != "none":
-        splits = {name: replace(split, row_scale=_row_scale(file, name, path)) for name, split in splits.items()}
-    if not digest:
-        hashes = {name: _hashed(split) for name, split in splits.items()}
-        digest = content_digest(
-            hashes, dtype=dtype, inputs=inputs, classes=classes, scale=scale, normalisation=normalisation
-        )
-    dataset = Dataset(
+    return Dataset(
         name=attribute(file, "name", text, path.stem, path),
         classes=classes,
         class_names=class_names or tuple(map(str, range(classes))),
@@ -137,11 +134,40 @@ def _read(file: Any, path: Path, memory: int | None) -> Dataset:
         normalisation=normalisation,
         train=splits["train"],
         test=splits.get("test"),
-        digest=digest,
+        digest="",
         provenance=attribute(file, "provenance", json_object, {}, path),
         path=path,
     )
-    return _windowed(dataset, memory) if streamed and memory is not None else dataset
+
+
+def _validated(file: Any, dataset: Dataset) -> Dataset:
+    """Return the data set with its digest, after a look at the features' values unless the file vouches for them."""
+    path = dataset.path
+    assert path is not None
+    digest = attribute(file, "digest", text, "", path)
+    if not digest or attribute(file, "validated", text, "", path) != digest:
+        dataset = _with(dataset, lambda split, name: _checked(split, dataset, name))
+    elif dataset.normalisation != "none":
+        dataset = _with(dataset, lambda split, name: replace(split, row_scale=_row_scale(file, name, path)))
+    if not digest:
+        digest = content_digest(
+            {name: _hashed(split) for name, split in _splits(dataset).items()},
+            dtype=dataset.train.features.dtype,
+            inputs=dataset.inputs,
+            classes=dataset.classes,
+            scale=dataset.scale,
+            normalisation=dataset.normalisation,
+        )
+    return replace(dataset, digest=digest)
+
+
+def _splits(dataset: Dataset) -> dict[str, Split]:
+    return {name: split for name, split in (("train", dataset.train), ("test", dataset.test)) if split is not None}
+
+
+def _with(dataset: Dataset, change: Callable[[Split, str], Split]) -> Dataset:
+    """Return the data set with each of its splits changed."""
+    return replace(dataset, **{name: change(split, name) for name, split in _splits(dataset).items()})  # type: ignore[arg-type]
 
 
 def _windowed(dataset: Dataset, memory: int) -> Dataset:
@@ -181,14 +207,14 @@ def _row_scale(file: Any, name: str, path: Path) -> NDArray[np.float32]:
     return factors
 
 
-def _checked(split: Split, what: str, feature_names: tuple[str, ...], normalisation: str) -> Split:
+def _checked(split: Split, dataset: Dataset, name: str) -> Split:
     """Look through the values, and return the split with the factors that the normalisation gives its rows."""
     factors = []
     for rows in _blocks(split):
         block = split.features[rows]
-        check_finite(block, what, first_row=rows.start, names=feature_names)
-        if normalisation != "none":
-            factors.append(row_scale(block, normalisation))
+        check_finite(block, f"{dataset.path}: {name}", first_row=rows.start, names=dataset.feature_names)
+        if dataset.normalisation != "none":
+            factors.append(row_scale(block, dataset.normalisation))
     return replace(split, row_scale=np.concatenate(factors)) if factors else split
 
 
