@@ -1,9 +1,8 @@
 """The well-known sets that can be downloaded: where their files lie, what these must be, and who reads them.
 
 Sizes and SHA-256 of the files as served are those of TensorFlow Datasets (`tensorflow_datasets/url_checksums/NAME.txt`,
-recorded from these addresses), for CoverType of scikit-learn (`sklearn/datasets/_covtype.py`); other projects that pin
-the same are named beside the entries. Those of the decompressed content were computed from copies whose MD5 or SHA-256
-others publish too, also named there.
+recorded from these addresses), for CoverType of scikit-learn (`sklearn/datasets/_covtype.py`). Those of decompressed
+content were computed from copies, and agree with what the sources beside the entries publish.
 """
 
 from __future__ import annotations
@@ -83,9 +82,9 @@ _KRIZHEVSKY = ("https://www.cs.toronto.edu/~kriz",)
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 
 CATALOGUE: dict[str, KnownSet] = {
-    # SHA-256: url_checksums/mnist.txt; MXNet and many others pin the same. Content: its MD5 are those that public
-    # code checks decompressed files by (train images 6bbc9ace898e44ae57da46a324031adb, labels
-    # a25bea736e30d166cdddb491f175f624; t10k 2646ac647ad5339dbf082846283269ea, 27ae3e4e09519cfbb04c329615203637).
+    # SHA-256: url_checksums/mnist.txt. Content: its MD5 are those that loaders check decompressed files by: train
+    # 6bbc9ace898e44ae57da46a324031adb and a25bea736e30d166cdddb491f175f624, t10k 2646ac647ad5339dbf082846283269ea and
+    # 27ae3e4e09519cfbb04c329615203637.
     "mnist": KnownSet(
         "handwritten digits, 28x28 grey, 60,000 + 10,000, 10 classes",
         "none stated; cite LeCun et al. 1998",
@@ -122,8 +121,9 @@ CATALOGUE: dict[str, KnownSet] = {
         ),
         _idx,
     ),
-    # SHA-256: url_checksums/fashion_mnist.txt; others publish them beside the MD5 of the authors' README (train images
-    # 8d4fb7e6c68d591d4c3dfef9ec88bf0d). Content: pinned alike by public code that took it from archives of those MD5.
+    # SHA-256: url_checksums/fashion_mnist.txt. Content: its MD5 are those that loaders check decompressed files by: train
+    # f4a8712d7a061bf5bd6d2ca38dc4d50a and 9018921c3c673c538a1fc5bad174d6f9, t10k 8181f5470baa50b63fa0f6fddb340f0a and
+    # 15d484375f8d13e6eb1aabb0c3f46965.
     "fashion-mnist": KnownSet(
         "garments, 28x28 grey, 60,000 + 10,000, 10 classes",
         "MIT; cite Xiao, Rasul and Vollgraf 2017",
@@ -160,8 +160,7 @@ CATALOGUE: dict[str, KnownSet] = {
         ),
         _idx,
     ),
-    # SHA-256: url_checksums/cifar10.txt; GoMLX and red-datasets pin the same. MD5, as torchvision has it:
-    # c32a1d4ab5d03f1284b67883e8d87530.
+    # SHA-256: url_checksums/cifar10.txt, and the same in GoMLX (examples/cifar/cifar.go).
     "cifar10": KnownSet(
         "photographs, 32x32 colour, 50,000 + 10,000, 10 classes",
         "none stated; cite Krizhevsky 2009",
@@ -176,8 +175,7 @@ CATALOGUE: dict[str, KnownSet] = {
         ),
         _one_file("import_cifar10"),
     ),
-    # SHA-256: url_checksums/cifar100.txt; MLDatasets.jl and GoMLX pin the same. MD5, as torchvision has it:
-    # 03b5dce01913d631647c71ecec9e9cb8.
+    # SHA-256: url_checksums/cifar100.txt, and the same in GoMLX.
     "cifar100": KnownSet(
         "photographs, 32x32 colour, 50,000 + 10,000, 100 classes",
         "none stated; cite Krizhevsky 2009",
@@ -192,8 +190,8 @@ CATALOGUE: dict[str, KnownSet] = {
         ),
         _one_file("import_cifar100"),
     ),
-    # SHA-256: scikit-learn, _covtype.py, whose copy others pin for UCI's address; size and content: public code that
-    # reads UCI's file pins the same.
+    # SHA-256: scikit-learn, of its mirror of this file; loaders that take UCI's address pin the same, and its size.
+    # Content: the crate dataset-ml (covtype.rs).
     "covtype": KnownSet(
         "forest cover by cartography, 54 numbers, 581,012, 7 classes",
         "CC BY 4.0; cite Blackard and Dean 1999",
@@ -209,7 +207,7 @@ CATALOGUE: dict[str, KnownSet] = {
         ),
         _one_file("import_covtype"),
     ),
-    # SHA-256: url_checksums/adult.txt; folktables' peers and many others pin the same.
+    # SHA-256: url_checksums/adult.txt.
     "adult": KnownSet(
         "incomes of a census, 14 columns, 32,561 + 16,281, 2 classes",
         "CC BY 4.0; cite Becker and Kohavi 1996",
