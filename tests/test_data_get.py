@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,12 @@ def test_the_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAPACITY_CACHE", "~/elsewhere")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "elsewhere"
+    monkeypatch.setenv("CAPACITY_CACHE", "~nobody-of-this-name/x")
+    with pytest.raises(InputError, match="CAPACITY_CACHE is ~nobody"):
+        cache_folder()
+    monkeypatch.setenv("CAPACITY_CACHE", "x" * 300)
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        get_dataset("mnist", offline=True)
     monkeypatch.delenv("CAPACITY_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert cache_folder().is_relative_to(tmp_path)
@@ -156,6 +163,8 @@ def test_wrong_files_are_refused_before_anything_is_written(server: Server, orig
     assert f"{originals} lacks labels" in refused(originals)
     assert "expected a folder with images.gz, labels" in refused(originals / "images.gz")
     assert "nowhere not found" in refused(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    assert "pipe is neither a folder nor a file" in refused(tmp_path / "pipe", "single")
     bomb = tmp_path / "bomb.gz"
     bomb.write_bytes(gzip.compress(bytes(30_000_000)))
     assert "is not the original images.gz" in refused(bomb, "single")

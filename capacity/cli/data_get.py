@@ -30,7 +30,9 @@ def get(name: str | None, out: Path | None, source: Path | None, offline: bool, 
     from capacity.data import get_dataset
     from capacity.data.known import find_known
 
-    with progress(f"fetching {name}", find_known(name).size) as advance:
+    size = find_known(name).size
+    doing, total = (f"fetching {name}", size) if source is None else (f"importing {name}", None)
+    with progress(doing, total) as advance:
         dataset = get_dataset(name, out, source=source, offline=offline or None, progress=advance)
     report(dataset)
 

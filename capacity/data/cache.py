@@ -56,7 +56,10 @@ class RemoteFile:
 def cache_folder() -> Path:
     """Return the folder for downloads: `CAPACITY_CACHE`, or the platform's cache folder. It need not exist."""
     if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:  # ~ of an unknown user
+            raise InputError(f"{CACHE_VARIABLE} is {chosen}, which is not a folder: {error}") from error
     import platformdirs
 
     return platformdirs.user_cache_path("capacity", appauthor=False)

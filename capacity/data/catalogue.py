@@ -121,9 +121,9 @@ CATALOGUE: dict[str, KnownSet] = {
         ),
         _idx,
     ),
-    # SHA-256: url_checksums/fashion_mnist.txt. Content: its MD5 are those that loaders check decompressed files by: train
-    # f4a8712d7a061bf5bd6d2ca38dc4d50a and 9018921c3c673c538a1fc5bad174d6f9, t10k 8181f5470baa50b63fa0f6fddb340f0a and
-    # 15d484375f8d13e6eb1aabb0c3f46965.
+    # SHA-256: url_checksums/fashion_mnist.txt. Content: its MD5 are those that loaders check decompressed files by:
+    # train f4a8712d7a061bf5bd6d2ca38dc4d50a and 9018921c3c673c538a1fc5bad174d6f9, t10k 8181f5470baa50b63fa0f6fddb340f0a
+    # and 15d484375f8d13e6eb1aabb0c3f46965.
     "fashion-mnist": KnownSet(
         "garments, 28x28 grey, 60,000 + 10,000, 10 classes",
         "MIT; cite Xiao, Rasul and Vollgraf 2017",

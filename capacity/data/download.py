@@ -36,7 +36,8 @@ _BLOCK_BYTES = 1 << 18
 _HEADWAY_BYTES = 1 << 20
 """An attempt that brought this much does not count as failed: a long download may be cut many times."""
 _MOMENTARY = {408, 425, 429}
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", re.ASCII)
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 class _RefusedError(Exception):
@@ -226,7 +227,7 @@ def _begin(status: int, headers: Message, part: _Part) -> None:
         announced = headers.get("Content-Length", "").strip()
     else:
         raise _RefusedError(f"answered HTTP {status}")
-    if announced.isdecimal() and int(announced) != part.size:
+    if _LENGTH.fullmatch(announced) and int(announced) != part.size:
         raise _RefusedError(f"offers a file of {int(announced):,} bytes: expected {part.size:,}")
 
 

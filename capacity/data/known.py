@@ -8,6 +8,7 @@ from capacity.data.cache import CACHE_VARIABLE, OFFLINE_VARIABLE, RemoteFile, ca
 from capacity.data.catalogue import CATALOGUE, KnownSet
 from capacity.data.dataset import Dataset
 from capacity.data.download import Progress, fetch
+from capacity.data.sources import reading
 from capacity.errors import InputError, did_you_mean
 
 
@@ -96,6 +97,8 @@ def _given(file: RemoteFile, source: Path, known: KnownSet) -> Path:
     elif len(known.files) > 1 and source.exists():
         names = dict.fromkeys(each.name for each in known.files)
         raise InputError(f"{source} is one file: expected a folder with {', '.join(names)}")
+    elif source.exists() and not source.is_file():
+        raise InputError(f"{source} is neither a folder nor a file: expected the set's original files")
     else:
         paths = [source]
     faults = [fault(path, file) for path in paths]
@@ -108,8 +111,9 @@ def _given(file: RemoteFile, source: Path, known: KnownSet) -> Path:
 def _cached(file: RemoteFile, folder: Path, progress: Progress | None) -> Path | None:
     """Return the copy in the cache, verified; None where there is none or it is damaged."""
     path = folder / file.name
-    if not path.is_file() or fault(path, file) is not None:
-        return None
+    with reading(path):
+        if not path.is_file() or fault(path, file) is not None:
+            return None
     if progress is not None:
         progress(file.original.size)
     return path
