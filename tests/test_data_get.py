@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from capacity.data import CATALOGUE, get_dataset, import_idx, import_idx_folder, open_dataset
+from capacity.data import CATALOGUE, cache, get_dataset, import_idx, import_idx_folder, open_dataset
 from capacity.data.cache import Fingerprint, RemoteFile, cache_folder, fault, is_offline
 from capacity.data.catalogue import KnownSet
 from capacity.errors import InputError
@@ -171,6 +172,16 @@ def test_wrong_files_are_refused_before_anything_is_written(server: Server, orig
     bomb.write_bytes(gzip.compress(b"abc")[:-3])
     assert "is not the original images.gz" in refused(bomb, "single")
     assert server.requests == []
+
+
+def test_no_more_is_decompressed_than_the_original_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return bytes(size or 0)
+
+    copy = write_idx(tmp_path / "x.gz", IMAGES)
+    monkeypatch.setattr(cache, "open_source", lambda _: Endless())
+    assert "expected 10" in (fault(copy, RemoteFile("x.gz", _of(b"0123456789"), (), _of(b"abc"))) or "")
 
 
 def test_a_place_that_is_not_there_is_said_before_the_download(server: Server, tmp_path: Path) -> None:

@@ -9,28 +9,22 @@ where the pieces do not fit together, the file is fetched once more in one go be
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
 from email.message import Message
 from http.client import HTTPException
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from capacity import __version__
 from capacity.data.cache import RemoteFile, fault, only_one, writing
+from capacity.data.part import Part, Progress
 from capacity.data.sources import describe
 from capacity.errors import InputError
-from capacity.files import flush_folder
-
-Progress = Callable[[int], None]
 
 _BLOCK_BYTES = 1 << 18
 _HEADWAY_BYTES = 1 << 20
@@ -95,7 +89,7 @@ def fetch(
             tell(file.original.size)
             return target
         answers = []
-        with _Part(aside, file.original.size, tell) as part:
+        with Part(aside, file.original.size, tell) as part:
             for url in file.urls:
                 try:
                     _fetch_from(url, part, file.original.sha256, timeout=timeout, attempts=attempts, pause=pause)
@@ -111,55 +105,7 @@ def fetch(
     return target
 
 
-class _Part:
-    """The part of a file that has come so far, on disk."""
-
-    def __init__(self, path: Path, size: int, tell: Progress) -> None:
-        self.path, self.size, self.position = path, size, 0
-        self._tell = tell
-        with writing(path):
-            self._file = path.open("ab", buffering=0)
-            self._moved(self._file.tell())
-            if self.position > size:
-                self.restart()
-
-    def __enter__(self) -> _Part:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-        if self.position == 0:
-            with suppress(OSError):
-                self.path.unlink(missing_ok=True)
-
-    def append(self, block: bytes) -> None:
-        with writing(self.path):
-            rest = memoryview(block)
-            while rest:
-                written = self._file.write(rest)
-                self._moved(written)
-                rest = rest[written:]
-
-    def restart(self) -> None:
-        with writing(self.path):
-            self._file.truncate(0)
-        self._moved(-self.position)
-
-    def finish(self, target: Path) -> None:
-        with writing(target):
-            os.fsync(self._file.fileno())
-            os.replace(self.path, target)
-            flush_folder(target.parent)
-
-    def _moved(self, count: int) -> None:
-        self.position += count
-        if count:
-            self._tell(count)
-
-
-def _fetch_from(url: str, part: _Part, sha256: str, *, timeout: float, attempts: int, pause: float) -> None:
+def _fetch_from(url: str, part: Part, sha256: str, *, timeout: float, attempts: int, pause: float) -> None:
     """Complete the part from one address and check its hash; a part with a wrong hash is emptied."""
     for _ in range(2):
         in_one_go = _complete(url, part, timeout=timeout, attempts=attempts, pause=pause)
@@ -172,7 +118,7 @@ def _fetch_from(url: str, part: _Part, sha256: str, *, timeout: float, attempts:
     raise _RefusedError(f"sent another file (SHA-256 {found}, expected {sha256}), which was deleted")
 
 
-def _complete(url: str, part: _Part, *, timeout: float, attempts: int, pause: float) -> bool:
+def _complete(url: str, part: Part, *, timeout: float, attempts: int, pause: float) -> bool:
     """Fetch what is missing; return whether the whole came through one connection."""
     resumed, connections, failures = part.position > 0, 0, 0
     while part.position < part.size:
@@ -188,7 +134,7 @@ def _complete(url: str, part: _Part, *, timeout: float, attempts: int, pause: fl
     return connections == 1 and not resumed
 
 
-def _receive(url: str, part: _Part, timeout: float) -> None:
+def _receive(url: str, part: Part, timeout: float) -> None:
     """Bring the part as far as one connection does, and no further than the file's size."""
     headers = {"User-Agent": f"capacity/{__version__}"}
     if part.position:
@@ -214,7 +160,7 @@ def _receive(url: str, part: _Part, timeout: float) -> None:
         raise _RefusedError("redirects to something that is not an address") from error
 
 
-def _begin(status: int, headers: Message, part: _Part) -> None:
+def _begin(status: int, headers: Message, part: Part) -> None:
     """Bring the part to where the answer begins, and refuse an answer of another size."""
     if status == 206:
         found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())

@@ -7,7 +7,8 @@ from pathlib import Path
 from capacity.data.cache import CACHE_VARIABLE, OFFLINE_VARIABLE, RemoteFile, cache_folder, fault, is_offline
 from capacity.data.catalogue import CATALOGUE, KnownSet
 from capacity.data.dataset import Dataset
-from capacity.data.download import Progress, fetch
+from capacity.data.download import fetch
+from capacity.data.part import Progress
 from capacity.data.sources import reading
 from capacity.errors import InputError, did_you_mean
 
