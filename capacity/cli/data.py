@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from capacity.cli.data_facts import facts_of, lines_of, report
+from capacity.cli.data_get import get
 from capacity.cli.data_import import import_
 from capacity.cli.data_progress import progress
 
@@ -18,6 +19,7 @@ def data() -> None:
 
 
 data.add_command(import_)
+data.add_command(get)
 
 
 @data.command("visual-words")

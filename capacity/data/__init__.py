@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from capacity.data.arrays import save_dataset
+from capacity.data.catalogue import CATALOGUE
 from capacity.data.contradictions import Contradictions, find_contradictions
 from capacity.data.dataset import Dataset, Split
 from capacity.data.idx import import_idx, import_idx_folder
+from capacity.data.known import get_dataset
 from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
@@ -15,6 +17,7 @@ from capacity.data.writing import DatasetWriter
 
 __all__ = [
     "BUILT_IN",
+    "CATALOGUE",
     "LABEL_KINDS",
     "SELECTIONS",
     "Contradictions",
@@ -23,6 +26,7 @@ __all__ = [
     "Split",
     "derive_dataset",
     "find_contradictions",
+    "get_dataset",
     "import_csv",
     "import_idx",
     "import_idx_folder",
