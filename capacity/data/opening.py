@@ -95,7 +95,7 @@ def _locate(source: str | Path) -> Path:
 
 
 def _read(file: Any, path: Path) -> Dataset:
-    """Return what a file says of itself, checked but for the values of the features; these are unread, the digest unset."""
+    """Return what a file says of itself; its features are unread, and no digest is set."""
     _check_format(file, path)
     normalisation = attribute(file, "normalisation", text, "none", path)
     splits = {name: _split(file, name, path) for name in SPLITS if name == "train" or "test" in file}
