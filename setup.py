@@ -125,6 +125,15 @@ extensions = [
         extra_link_args=["-pthread", *(SANITIZE if DEBUG else [])],
         language="c++",
     ),
+    Extension(
+        "capacity.data._rows",
+        ["csrc/data/module.cpp"],
+        include_dirs=[pybind11.get_include()],
+        depends=[str(p) for p in sorted(Path("csrc/data").glob("*.hpp"))],
+        extra_compile_args=[*FLAGS],
+        extra_link_args=SANITIZE if DEBUG else [],
+        language="c++",
+    ),
     *cythonize(
         [Extension("capacity.engine._blas", ["capacity/engine/_blas.pyx"])],
         build_dir="build/cython",
