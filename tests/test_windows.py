@@ -23,8 +23,9 @@ X = np.arange(ROWS * INPUTS, dtype=np.int32).reshape(ROWS, INPUTS)
 def reader(tmp_path: Path) -> RowReader:
     """Return rows that are read 16 at a time: 63 pieces, the last of 11 rows."""
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        stored = file.create_dataset("x", data=X, chunks=(16, INPUTS))
-        return RowReader(stored, tmp_path / "x.h5", X.dtype)
+        file.create_dataset("x", data=X, chunks=(16, INPUTS))
+    with h5py.File(tmp_path / "x.h5") as file:
+        return RowReader(file["x"], tmp_path / "x.h5", X.dtype)
 
 
 def epoch_of(stream: Stream, epoch: int, count: int = ROWS) -> np.ndarray:
@@ -138,8 +139,9 @@ def test_damage_is_told_each_time_and_only_where_it_is() -> None:
 
 def test_windows_keep_within_memory_and_hold_whole_batches(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
-        stored = file.create_dataset("x", (2_000_000, 100), "u1")
-        reader = RowReader(stored, tmp_path / "x.h5", np.dtype("u1"))
+        file.create_dataset("x", (2_000_000, 100), "u1", chunks=(1000, 100))
+    with h5py.File(tmp_path / "x.h5") as file:
+        reader = RowReader(file["x"], tmp_path / "x.h5", np.dtype("u1"))
     for memory in (25_000_000, 60_000_000, 10**8):
         windows = Windows(memory)
         rows = windows.rows(reader, 128)
