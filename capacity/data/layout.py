@@ -59,7 +59,8 @@ def row_scale(features: NDArray[Any], normalisation: str) -> NDArray[np.float32]
     """Return what each row of a block (n, D) is multiplied by to have norm 1, (n,); 1 where a row is all zeros."""
     values = np.abs(features, dtype=np.float64)
     norms = values.sum(axis=1) if normalisation == "l1" else np.sqrt(np.square(values).sum(axis=1))
-    return np.divide(1.0, norms, out=np.ones(len(norms)), where=norms > 0).astype(FLOAT32)
+    factors: NDArray[np.float32] = np.divide(1.0, norms, out=np.ones(len(norms)), where=norms > 0).astype(FLOAT32)
+    return factors
 
 
 class SplitHash:

@@ -151,8 +151,9 @@ def _regrouped(split: Split, new_class: NDArray[np.int32]) -> Split:
     labels = new_class[split.labels]
     kept = labels >= 0
     if kept.all():
-        return Split(split.features, _fixed(labels))
-    return Split(_fixed(split.features[kept]), _fixed(labels[kept]))
+        return replace(split, labels=_fixed(labels))
+    factors = split.row_scale[kept] if len(split.row_scale) else split.row_scale
+    return Split(_fixed(split.array[kept]), _fixed(labels[kept]), factors)
 
 
 def _randomised(dataset: Dataset, labels: str, classes: int, seed: int) -> Dataset:
@@ -167,11 +168,13 @@ def _randomised(dataset: Dataset, labels: str, classes: int, seed: int) -> Datas
     names = tuple(map(str, range(classes)))
     common = replace(dataset, classes=classes, class_names=names, test=None)
     if labels == "random":
-        train = Split(dataset.train.features, drawn)
+        train = replace(dataset.train, labels=drawn)
         return replace(common, train=train, **_origin(dataset, derivation, dataset.digest))
     train = Split(_features(seed, samples, inputs), drawn)
     shape = {"samples": samples, "inputs": inputs}
-    return replace(common, train=train, feature_names=(), scale=1.0, **_origin(dataset, derivation, shape))
+    return replace(
+        common, train=train, feature_names=(), scale=1.0, normalisation="none", **_origin(dataset, derivation, shape)
+    )
 
 
 def _origin(dataset: Dataset, derivation: dict[str, Any], source: str | dict[str, int]) -> dict[str, Any]:

@@ -66,7 +66,9 @@ class RowReader:
         with hdf5_errors(f"{path}: '{stored.name}'"):
             self._file = RowFile(path, stored.file)
             found: Rows = (
-                Sparse(stored, self._file) if isinstance(stored, h5py.Group) else open_stored(stored, self._file, axes=2)
+                Sparse(stored, self._file)
+                if isinstance(stored, h5py.Group)
+                else open_stored(stored, self._file, axes=2)
             )
         if found.slow:
             warnings.warn(f"{found.what} is read slowly, through HDF5: {found.slow}", stacklevel=2)
