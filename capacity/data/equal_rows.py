@@ -54,7 +54,7 @@ def numbered(x: NDArray[Any]) -> NDArray[np.int64]:
 
 def repeated(keys: NDArray[Any]) -> NDArray[np.int64]:
     """Return the places, ascending, whose key occurs more than once; keys are (n,)."""
-    order, starts, sizes = _runs(keys)
+    order, _, sizes = _runs(keys)
     return np.sort(order[np.repeat(sizes > 1, sizes)])
 
 
