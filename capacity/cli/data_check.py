@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,7 @@ _LISTED_CLASSES = 20
 @click.command()
 @click.argument("source", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
-@click.pass_context
-def check(context: click.Context, source: str, as_json: bool) -> None:
+def check(source: str, as_json: bool) -> None:
     """Read a whole data set file and say whether it can be trusted, and what to do where it cannot.
 
     Looks for labels that are no class, NaN and infinity, constant and equal features, rows that are empty, repeated or
@@ -40,7 +40,8 @@ def check(context: click.Context, source: str, as_json: bool) -> None:
         click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
     else:
         click.echo("\n".join([*aligned(_facts(found)), "", *_findings(found), _verdict(found)]))
-    context.exit(0 if found.usable else 2)
+    if not found.usable:
+        sys.exit(2)
 
 
 def _facts(found: DatasetCheck) -> list[tuple[str, str]]:
@@ -48,7 +49,6 @@ def _facts(found: DatasetCheck) -> list[tuple[str, str]]:
         ("name", found.name),
         ("file", str(found.path)),
         *(row for name, split in found.splits.items() for row in _split(found, name, split)),
-        *(("", line) for line in _balance(found)),
         ("digest", _digest(found)),
     ]
 
@@ -61,13 +61,13 @@ def _split(found: DatasetCheck, name: str, split: SplitCheck) -> list[tuple[str,
         ("  values", f"{values}, times {found.scale:.6g} when used"),
     ]
     if labels is not None and labels.low is not None:
-        used = f"{len(labels.counts):,} of {plural(found.classes, 'class')}es in use"
+        used = f"{len(labels.counts):,} of {found.classes:,} classes in use"
         rows.append(("  labels", f"{labels.low:.6g} to {labels.high:.6g} ({labels.dtype}), {used}"))
-    fit = "" if equal.fittable is None else f"; at most {equal.fittable:,} can be fitted"
-    rows.append(
-        ("  rows", f"{split.read - equal.repeats:,} different, {equal.contradictory_rows:,} contradictory{fit}")
-    )
-    return rows
+        rows += [("", line) for line in _balance(found)] if name == "train" else []
+    different = f"{split.read - equal.repeats:,} different"
+    if equal.contradictory_rows:
+        different += f", {equal.contradictory_rows:,} contradictory; {equal.fittable:,} can be fitted"
+    return [*rows, ("  rows", different)]
 
 
 def _storage(storage: Storage) -> str:

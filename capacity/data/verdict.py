@@ -153,8 +153,8 @@ def _equal_rows(split: str, part: SplitCheck) -> Iterator[Finding]:
             "contradictions",
             split,
             f"{equal.contradictory_rows:,} {word} rows contradict each other, equal features with different labels "
-            f"(rows {one} and {other}): no function gets more than {equal.fittable:,} of {part.read:,} right, an error of "
-            f"{least:.2%}{bound}; correct or drop them, or keep this in mind",
+            f"(rows {one} and {other}): no function gets more than {equal.fittable:,} of {part.read:,} right, an error "
+            f"of {least:.2%}{bound}; correct or drop them, or keep this in mind",
         )
     if equal.repeats:
         one, other = equal.first[0]
@@ -163,8 +163,8 @@ def _equal_rows(split: str, part: SplitCheck) -> Iterator[Finding]:
             "duplicate rows",
             split,
             f"{_count(equal.repeats, f'{word} row')} {_repeat(equal.repeats)} the features of an earlier one (row "
-            f"{other} of row {one}), so there are only {part.read - equal.repeats:,} different examples: drop the repeats "
-            "where that matters",
+            f"{other} of row {one}), so there are only {part.read - equal.repeats:,} different examples: drop the "
+            "repeats where that matters",
         )
 
 
@@ -192,8 +192,8 @@ def _features(check: DatasetCheck) -> Iterator[Finding]:
             "note",
             "constant features",
             "train",
-            f"{_count(count, 'feature')} {_are(count)} constant in training (column {_several(some, count)}): nothing "
-            "can be learned from them, drop them to train faster",
+            f"{_count(count, 'feature')} {_are(count)} constant in training (column {_several(some, count)}), which "
+            "teaches nothing: drop to train faster",
         )
     if check.duplicate_features:
         count = sum(len(family) - 1 for family in check.duplicate_features)
@@ -203,14 +203,14 @@ def _features(check: DatasetCheck) -> Iterator[Finding]:
             "note",
             "duplicate features",
             "train",
-            f"{_count(count, 'feature')} {_repeat(count)} another in training (column {_several(some, count)}): they "
-            "add no information, drop them to train faster",
+            f"{_count(count, 'feature')} {_repeat(count)} another in training (column {_several(some, count)}), "
+            "which adds no information: drop to train faster",
         )
 
 
 def _class(check: DatasetCheck, number: int) -> str:
-    named = len(check.class_names) == check.classes and check.class_names[number] != str(number)
-    return f"{number} ('{check.class_names[number]}')" if named else f"{number}"
+    named = len(check.class_names) == check.classes
+    return f"'{check.class_names[number]}'" if named else f"{number}"
 
 
 def _column(check: DatasetCheck, column: int) -> str:
