@@ -26,7 +26,7 @@ def equal_rows_of(surveys: Mapping[str, SplitSurvey]) -> dict[str, EqualRows]:
         return {}
     bounds = [0, *accumulate(survey.read for survey in surveys.values())]
 
-    def digests(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def digests(rows: NDArray[np.int64]) -> NDArray[np.uint64]:
         cuts = np.searchsorted(rows, bounds)
         parts = zip(surveys.values(), bounds, pairwise(cuts), strict=False)
         return np.concatenate([survey.digests(rows[low:high] - start) for survey, start, (low, high) in parts])

@@ -159,6 +159,6 @@ class SplitSurvey:
         zero[zero] = ~block[zero].any(axis=1)
         self.zero_rows += places(zero, rows.start)
 
-    def digests(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the digests (n, 16) of rows, ascending, read again."""
+    def digests(self, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Return the digests (n, 2) of rows, ascending, read again."""
         return row_digests(lambda part: plain(self.rows[part]), rows, self.rows.row_bytes)
