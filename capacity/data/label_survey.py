@@ -81,4 +81,4 @@ def largest_class(labels: NDArray[Any]) -> int:
     """Return the largest label that can be a class index, or -1."""
     with np.errstate(invalid="ignore"):
         usable = (labels == np.trunc(labels)) & (labels >= 0) & (labels < LARGEST)
-    return int(labels[usable].max(initial=-1)) if usable.any() else -1
+    return int(labels[usable].max()) if usable.any() else -1
