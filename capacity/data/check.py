@@ -97,7 +97,7 @@ class _Check:
         labels = {split: values for split, values in read.items() if len(values)}
         header = self._header(max(2, 1 + max(map(largest_class, labels.values()), default=0)))
         matching = {split: labels[split] for split in self.rows if self._match(split, labels)}
-        indices = {split: found for split, values in matching.items() if (found := _class_indices(values)) is not None}
+        indices = {split: whole for split, values in matching.items() if (whole := _class_indices(values)) is not None}
         surveys = {split: SplitSurvey(rows) for split, rows in self.rows.items()}
         for split, survey in surveys.items():
             with self._noted("damaged", split):
@@ -173,16 +173,17 @@ class _Check:
 
     def _header(self, classes_at_least: int) -> _Header:
         classes = self._attribute("classes", operator.index, classes_at_least)
-        class_names = self._attribute("class_names", texts, ())
+        class_names = self._attribute("class_names", texts, None)
         feature_names = self._attribute("feature_names", texts, ())
         scale = self._attribute("scale", float, 1.0)
         self._attribute("provenance", json_object, {})
         if "train" in self.rows:
-            inputs, names = self.rows["train"].shape[1], class_names or range(classes)
-            for problem in header_problems(inputs, classes, scale, names, feature_names):
+            inputs = self.rows["train"].shape[1]
+            for problem in header_problems(inputs, classes, scale, class_names, feature_names):
                 self._problem("header", None, f"the file {problem}")
         name = self._attribute("name", text, self._path.stem)
-        return _Header(name, classes, class_names, feature_names, scale)
+        usable_classes = classes if classes >= 2 else classes_at_least  # for what else is said of the labels
+        return _Header(name, usable_classes, class_names or (), feature_names, scale)
 
     def _digest(self, surveys: dict[str, SplitSurvey], indices: dict[str, NDArray[np.int32]], header: _Header) -> str:
         """Return the digest of the content, or nothing where a part of it is missing, damaged or no class index."""

@@ -137,12 +137,12 @@ class DatasetCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it in the types of JSON; numbers that JSON has none for (NaN, infinity) as texts."""
-        found = {"verdict": self.verdict, "usable": self.usable} | dataclasses.asdict(self)
-        plain_found: dict[str, Any] = _plain(found)
-        return plain_found
+        return {"verdict": self.verdict, "usable": self.usable, **_plain(self)}
 
 
 def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -83,14 +83,14 @@ def check_header(
 
 
 def header_problems(
-    inputs: int, classes: int, scale: float, class_names: Sequence[str], feature_names: Sequence[str]
+    inputs: int, classes: int, scale: float, class_names: Sequence[str] | None, feature_names: Sequence[str]
 ) -> Iterator[str]:
-    """Yield what is wrong with that, as sentences without their subject."""
+    """Yield what is wrong with that, as sentences without their subject; class names may be none."""
     if classes < 2:
         yield f"has {classes} class: expected at least two"
     if not (np.isfinite(scale) and scale > 0):
         yield f"has the scale {scale}: expected a positive finite number"
-    if len(class_names) != classes:
+    if class_names is not None and len(class_names) != classes:
         yield f"has {len(class_names)} class names for {classes} classes: expected as many of each"
     if feature_names and len(feature_names) != inputs:
         yield f"has {len(feature_names)} feature names for {inputs} features: expected as many"
