@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from capacity.data import contradictions, derive_dataset, find_contradictions, import_csv, open_dataset
+from capacity.data.equal_rows import row_hashes
 from capacity.engine import random
 from capacity.errors import InputError
 from tests.data_files import SHARED
@@ -72,7 +73,7 @@ def test_rows_of_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -
     x, y = draw.integers(0, 3, (60, 3)).astype(np.uint8), draw.integers(0, 2, 60)
     expected = find_contradictions(x, y)
     assert 0 < len(expected.rows) < 60
-    monkeypatch.setattr(contradictions, "_hashes", lambda rows: np.zeros(len(rows), np.uint64))
+    monkeypatch.setattr(contradictions, "row_hashes", lambda rows: np.zeros(len(rows), np.uint64))
     found = find_contradictions(x, y)
     np.testing.assert_array_equal(found.rows, expected.rows)
     np.testing.assert_array_equal(found.groups, expected.groups)
@@ -83,7 +84,7 @@ def test_rows_of_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -
 def test_hashes_tell_one_hot_rows_apart(width: int) -> None:
     """Rows of zeros and ones differ in few bits, all of them high; their hashes still do not meet."""
     x = (np.random.default_rng(2).random((20_000, width)) < 0.5).astype(np.float32)
-    assert len(np.unique(contradictions._hashes(x))) == len(np.unique(x, axis=0))
+    assert len(np.unique(row_hashes(x))) == len(np.unique(x, axis=0))
 
 
 def test_more_rows_than_a_block() -> None:

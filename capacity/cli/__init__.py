@@ -29,7 +29,7 @@ COMMANDS = {
     "report": "Draw the figures of a study and say what they mean.",
     "export": "Write a study's table of trials to a CSV or Parquet file.",
     "theory": "Hold a paper's theory to Monte Carlo and to training on the engine.",
-    "data": "Import, inspect and generate data sets.",
+    "data": "Import, inspect, check and generate data sets.",
     "doctor": "Say what this machine offers, and for what is missing the reason and the remedy.",
 }
 """Each command and the first line of its help; the command NAME is the object NAME of `capacity.cli.NAME`."""

@@ -1,4 +1,4 @@
-"""`capacity data`: import, inspect and generate data sets."""
+"""`capacity data`: import, inspect, check and generate data sets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from capacity.cli.data_check import check
 from capacity.cli.data_facts import facts_of, lines_of, report
 from capacity.cli.data_get import get
 from capacity.cli.data_import import import_
@@ -15,11 +16,12 @@ from capacity.cli.data_progress import progress
 
 @click.group()
 def data() -> None:
-    """Import, inspect and generate data sets."""
+    """Import, inspect, check and generate data sets."""
 
 
 data.add_command(import_)
 data.add_command(get)
+data.add_command(check)
 
 
 @data.command("visual-words")

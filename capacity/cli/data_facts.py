@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,11 +57,16 @@ def lines_of(facts: dict[str, Any]) -> list[str]:
         ("samples", size_of(facts)),
         ("features", f"{facts['inputs']} of {facts['dtype']}, times {facts['scale']:.6g} when used{_divided(facts)}"),
         ("classes", f"{facts['classes']}"),
-        *(("", line) for line in _balance(facts)),
+        *(("", line) for line in balance(facts["class_names"], facts["class_counts"]["train"])),
         ("digest", facts["digest"]),
         ("provenance", ""),
         *((f"  {key}", _brief(value)) for key, value in facts["provenance"].items()),
     ]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Lay out a label and a value a line."""
     width = max(len(label) for label, _ in rows)
     return [f"{label:{width}}  {text}".rstrip() for label, text in rows]
 
@@ -70,12 +76,11 @@ def _divided(facts: dict[str, Any]) -> str:
     return "" if norm == "none" else f", each row divided by its {norm.upper()} norm"
 
 
-def _balance(facts: dict[str, Any]) -> list[str]:
+def balance(names: Sequence[str], counts: Sequence[int]) -> list[str]:
     """Describe the training samples a class: each class when they are few, else the extremes and the median."""
-    counts = facts["class_counts"]["train"]
     if len(counts) <= _LISTED_CLASSES:
-        width = max(len(name) for name in facts["class_names"])
-        rows = zip(facts["class_names"], counts, strict=True)
+        width = max(len(name) for name in names)
+        rows = zip(names, counts, strict=True)
         return [f"{name:{width}} {count:8d}  {count / sum(counts):6.1%}" for name, count in rows]
     ordered = sorted(counts)
     return [f"training samples a class: {ordered[0]} to {ordered[-1]}, median {ordered[len(ordered) // 2]}"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from capacity.data.arrays import save_dataset
 from capacity.data.catalogue import CATALOGUE
+from capacity.data.check import check_dataset
+from capacity.data.check_result import DatasetCheck
 from capacity.data.contradictions import Contradictions, find_contradictions
 from capacity.data.dataset import Dataset, Split
 from capacity.data.idx import import_idx, import_idx_folder
@@ -22,8 +24,10 @@ __all__ = [
     "SELECTIONS",
     "Contradictions",
     "Dataset",
+    "DatasetCheck",
     "DatasetWriter",
     "Split",
+    "check_dataset",
     "derive_dataset",
     "find_contradictions",
     "get_dataset",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,24 @@ MAX_CLASSES = 10**6
 
 def check_shapes(features: tuple[int, ...], labels: tuple[int, ...], what: str) -> None:
     """Require features (N, D) and labels (N,) with N and D at least 1; `what` names the split."""
+    for problem in shape_problems(features, labels):
+        raise InputError(f"{what} {problem}")
+
+
+def shape_problems(features: tuple[int, ...], labels: tuple[int, ...]) -> Iterator[str]:
+    """Yield what is wrong with these shapes, as sentences without the split they are of."""
     if len(features) != 2:
-        raise InputError(f"{what} features have the shape {features}: expected two axes (N, D), a sample a row")
+        yield f"features have the shape {features}: expected two axes (N, D), a sample a row"
     if len(labels) != 1:
-        raise InputError(f"{what} labels have the shape {labels}: expected one axis (N,), a class index a sample")
+        yield f"labels have the shape {labels}: expected one axis (N,), a class index a sample"
+    if len(features) != 2 or len(labels) != 1:
+        return
     if features[0] < 1:
-        raise InputError(f"{what} features have no rows: expected at least one sample")
+        yield "features have no rows: expected at least one sample"
     if features[1] < 1:
-        raise InputError(f"{what} features have no columns: expected at least one feature")
+        yield "features have no columns: expected at least one feature"
     if labels != features[:1]:
-        raise InputError(f"{what} labels have {labels[0]} rows, the features {features[0]}: expected as many of each")
+        yield f"labels have {labels[0]} rows, the features {features[0]}: expected as many of each"
 
 
 def check_finite(features: NDArray[Any], what: str, *, first_row: int = 0, names: Sequence[str] = ()) -> None:
@@ -80,15 +88,28 @@ def check_header(
     what: str,
 ) -> None:
     """Require what is stored once per file to be usable and to agree with itself."""
+    for problem in header_problems(inputs, classes, scale, normalisation, class_names, feature_names):
+        raise InputError(f"{what} {problem}")
+
+
+def header_problems(
+    inputs: int,
+    classes: int,
+    scale: float,
+    normalisation: str,
+    class_names: Sequence[str] | None,
+    feature_names: Sequence[str],
+) -> Iterator[str]:
+    """Yield what is wrong with that, as sentences without their subject; class names may be none."""
     if classes < 2:
-        raise InputError(f"{what} has {classes} class: expected at least two")
+        yield f"has {classes} class: expected at least two"
     if classes > MAX_CLASSES:
-        raise InputError(f"{what} has {classes} classes: expected at most {MAX_CLASSES}; is a label wrong?")
+        yield f"has {classes} classes: expected at most {MAX_CLASSES}; is a label wrong?"
     if not (np.isfinite(scale) and scale > 0):
-        raise InputError(f"{what} has the scale {scale}: expected a positive finite number")
+        yield f"has the scale {scale}: expected a positive finite number"
     if normalisation not in NORMALISATIONS:
-        raise InputError(f"{what} has the normalisation '{normalisation}'{did_you_mean(normalisation, NORMALISATIONS)}")
+        yield f"has the normalisation '{normalisation}'{did_you_mean(normalisation, NORMALISATIONS)}"
     if class_names is not None and len(class_names) != classes:
-        raise InputError(f"{what} has {len(class_names)} class names for {classes} classes: expected as many of each")
+        yield f"has {len(class_names)} class names for {classes} classes: expected as many of each"
     if feature_names and len(feature_names) != inputs:
-        raise InputError(f"{what} has {len(feature_names)} feature names for {inputs} features: expected as many")
+        yield f"has {len(feature_names)} feature names for {inputs} features: expected as many"

@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from capacity.data.checks import as_labels, check_shapes
+from capacity.data.equal_rows import commonest, mixed, numbered, row_hashes
 from capacity.data.layout import storage_dtype
 from capacity.errors import InputError
-
-_MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)  # odd, with its bits well mixed
-_SHIFT = np.uint64(32)
-_BLOCK = 4096  # rows: their hashes stay in the cache while the columns are gone through
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,48 +111,8 @@ def find_contradictions(features: ArrayLike, labels: ArrayLike) -> Contradiction
     storage_dtype(x.dtype, "the features")
     check_shapes(x.shape, np.shape(labels), "the")
     y = as_labels(labels, "the")
-    suspects = _mixed(_hashes(x), y)
-    same = _numbered(x[suspects])
-    truly = _mixed(same, y[suspects])
+    suspects = mixed(row_hashes(x), y)
+    same = numbered(x[suspects])
+    truly = mixed(same, y[suspects])
     rows, (_, groups) = suspects[truly], np.unique(same[truly], return_inverse=True)
-    return Contradictions(len(y), rows, groups, y[rows], len(y) - len(rows) + _commonest(groups, y[rows]))
-
-
-def _commonest(groups: NDArray[np.int64], labels: NDArray[np.int32]) -> int:
-    """Return how many of the rows (M,) have the commonest label of their group."""
-    classes = int(labels.max(initial=0)) + 1
-    pairs, counts = np.unique(groups * classes + labels, return_counts=True)
-    most = np.zeros(len(groups), np.int64)
-    np.maximum.at(most, pairs // classes, counts)
-    return int(most.sum())
-
-
-def _numbered(x: NDArray[Any]) -> NDArray[np.int64]:
-    """Return numbers (n,) that are the same for the same rows of x (n, D), compared byte by byte."""
-    items = x.view(np.dtype((np.void, x.dtype.itemsize * x.shape[1])))[:, 0]
-    return np.unique(items, return_inverse=True)[1]
-
-
-def _hashes(x: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of the bytes of each row (N,), column after column, in the widest words that fit a row."""
-    width = next(size for size in (8, 4, 2, 1) if x[:1].nbytes % size == 0)
-    row_words = x.view(f"u{width}")
-    hashes = np.zeros(len(x), np.uint64)
-    for start in range(0, len(x), _BLOCK):
-        block, h = row_words[start : start + _BLOCK], hashes[start : start + _BLOCK]
-        for column in block.T:
-            h ^= column
-            h *= _MULTIPLIER
-            h ^= h >> _SHIFT
-    return hashes
-
-
-def _mixed(keys: NDArray[Any], labels: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return the places, ascending, whose key occurs with more than one label; keys and labels are (n,)."""
-    order = np.argsort(keys, kind="stable")
-    ordered, in_order = keys[order], labels[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(keys)])
-    if len(starts) == len(keys):  # no key occurs twice; nor is there anything to reduce when there are no keys
-        return np.zeros(0, np.int64)
-    differ = np.maximum.reduceat(in_order, starts) != np.minimum.reduceat(in_order, starts)
-    return np.sort(order[np.repeat(differ, np.diff(starts, append=len(keys)))])
+    return Contradictions(len(y), rows, groups, y[rows], len(y) - len(rows) + commonest(groups, y[rows]))

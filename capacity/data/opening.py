@@ -66,7 +66,7 @@ def open_dataset(source: str | Path | Dataset, *, memory: int | str | None = Non
     if isinstance(source, Dataset):
         return source
     limit = None if memory is None else bytes_of(memory)
-    path = _locate(source)
+    path = locate(source)
     with hdf5_file(path) as file:
         dataset = _read(file, path)
         if limit is not None and sum(split.features.nbytes for split in _splits(dataset).values()) > limit:
@@ -77,12 +77,13 @@ def open_dataset(source: str | Path | Dataset, *, memory: int | str | None = Non
 
 def open_unloaded(source: str | Path) -> Dataset:
     """Open a data set as `open_dataset` does, but leave its features where they are: for a look at all else."""
-    path = _locate(source)
+    path = locate(source)
     with hdf5_file(path) as file:
         return _validated(file, _read(file, path))
 
 
-def _locate(source: str | Path) -> Path:
+def locate(source: str | Path) -> Path:
+    """Return the file of a built-in name or a path."""
     if str(source) in BUILT_IN:
         return BUILT_IN[str(source)]
     path = Path(source)
@@ -96,7 +97,7 @@ def _locate(source: str | Path) -> Path:
 
 def _read(file: Any, path: Path) -> Dataset:
     """Return what a file says of itself; its features are unread, and no digest is set."""
-    _check_format(file, path)
+    check_format(file, path)
     normalisation = attribute(file, "normalisation", text, "none", path)
     splits = {name: _split(file, name, path) for name in SPLITS if name == "train" or "test" in file}
     train, test = splits["train"], splits.get("test")
@@ -177,7 +178,8 @@ def _windowed(dataset: Dataset, memory: int) -> Dataset:
     return replace(dataset, digest=digest, windows=Windows(memory))
 
 
-def _check_format(file: Any, path: Path) -> None:
+def check_format(file: Any, path: Path) -> None:
+    """Refuse a file that says it is of another format, or of a later version."""
     found = attribute(file, "format", text, FORMAT, path)
     version = attribute(file, "format_version", operator.index, VERSION, path)
     if found != FORMAT:
