@@ -153,6 +153,7 @@ def test_every_option_reaches_the_settings(run: Run, monkeypatch: pytest.MonkeyP
         "workers": 2,
         "threads": 3,
         "replicas": 4,
+        "memory": "512MB",
         "out": "somewhere",
     }
     assert [*values] == [name for name in SweepConfig.model_fields if name != "data"]

@@ -273,6 +273,7 @@ def test_without_usable_labels_rows_are_still_compared(tmp_path: Path) -> None:
         ({"chunks": (60, 7), "compression": "lzf", "fletcher32": True}, "chunked", ("lzf", "fletcher32")),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*is read slowly:UserWarning")
 def test_other_layouts(tmp_path: Path, options: Any, layout: str, filters: tuple[str, ...]) -> None:
     path = stranger(tmp_path / "d.h5")
     with h5py.File(path, "r+") as file:

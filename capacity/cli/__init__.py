@@ -10,6 +10,7 @@ import importlib
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -79,7 +80,8 @@ def main(args: Sequence[str] | None = None) -> None:
     args : sequence of str or None
         What follows `capacity`; None takes it from `sys.argv`.
     """
-    with _terminate_like_interrupt():
+    with _terminate_like_interrupt(), warnings.catch_warnings():
+        warnings.showwarning = _warn
         sys.exit(_run(args))
 
 
@@ -111,6 +113,11 @@ def _sentence(error: Exception) -> str:
         command = error.ctx.command_path if error.ctx else "capacity"
         return f"{text[:1].lower()}{text[1:]}; see '{command} --help'"
     return text
+
+
+def _warn(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Say a warning in one line, without the place in the code, which is none of the user's."""
+    click.echo(f"capacity: warning: {message}", err=True)
 
 
 def _interrupted(interrupt: BaseException | None) -> int:
