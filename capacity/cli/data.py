@@ -9,6 +9,7 @@ import click
 
 from capacity.cli.data_facts import facts_of, lines_of, report
 from capacity.cli.data_import import import_
+from capacity.cli.data_import_images import ilsvrc2010
 from capacity.cli.data_progress import progress
 
 
@@ -18,6 +19,7 @@ def data() -> None:
 
 
 data.add_command(import_)
+import_.add_command(ilsvrc2010)
 
 
 @data.command("visual-words")

@@ -6,6 +6,7 @@ from capacity.data.arrays import save_dataset
 from capacity.data.contradictions import Contradictions, find_contradictions
 from capacity.data.dataset import Dataset, Split
 from capacity.data.idx import import_idx, import_idx_folder
+from capacity.data.ilsvrc2010 import ilsvrc2010_bytes_left, import_ilsvrc2010
 from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
@@ -23,9 +24,11 @@ __all__ = [
     "Split",
     "derive_dataset",
     "find_contradictions",
+    "ilsvrc2010_bytes_left",
     "import_csv",
     "import_idx",
     "import_idx_folder",
+    "import_ilsvrc2010",
     "import_npz",
     "open_dataset",
     "save_dataset",
