@@ -9,7 +9,7 @@ import click
 
 from capacity.cli.data_facts import facts_of, lines_of, report
 from capacity.cli.data_import import import_
-from capacity.cli.data_import_images import ilsvrc2010
+from capacity.cli.data_import_images import ilsvrc2010, images
 from capacity.cli.data_progress import progress
 
 
@@ -20,6 +20,7 @@ def data() -> None:
 
 data.add_command(import_)
 import_.add_command(ilsvrc2010)
+import_.add_command(images)
 
 
 @data.command("visual-words")
