@@ -124,6 +124,8 @@ def _decoded(image: Any, mode: str, enough: int) -> Any:
         if not (values.min() >= 0 and values.max() <= 65535 and values.dtype.kind in "iu"):
             raise ValueError("its values are not of 8 or 16 bits")
         image = Image.fromarray((values >> 8).astype(np.uint8))
+    if image.mode == "P":
+        image = image.convert("RGBA")  # Pillow warns where a palette's transparency would be lost
     if image.mode not in {"1", "L"}:
         image = image.convert("RGB")
     return image.convert(mode)
