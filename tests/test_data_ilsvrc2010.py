@@ -7,6 +7,7 @@ import functools
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -254,6 +255,17 @@ def test_values_of_unexpected_classes(tmp_path: Path, code: int, word: str) -> N
     content[CLASS_OF_ARRAY] = code
     path.write_bytes(content)
     with pytest.raises(InputError, match=f"holds {word}"):
+        read_histograms(path)
+
+
+def test_a_text_that_is_longer_than_its_letters(tmp_path: Path) -> None:
+    """SciPy would fill it with blanks: of 4 GB."""
+    path = write_sbow(tmp_path / "x.sbow.mat", {"x_1": [1]}, compressed=False)
+    flags, dims, content = struct.pack("<IIII", 6, 8, 4, 0), "<IIII", path.read_bytes()
+    real, false = (flags + struct.pack(dims, 5, 8, 1, length) for length in (3, 2**30))
+    assert content.count(real) == 1
+    path.write_bytes(content.replace(real, false))
+    with pytest.raises(InputError, match="an array of 1 x 1073741824 whose values do not fill it"):
         read_histograms(path)
 
 

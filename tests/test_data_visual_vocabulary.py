@@ -200,7 +200,9 @@ def test_files_that_are_no_vocabulary(tmp_path: Path) -> None:
     good = words(np.zeros(128), np.ones(128)).content()
     np.savez(tmp_path / "other.npz", words=np.zeros((2, 128)), recipe=np.array("{}"))
     np.savez(tmp_path / "pickle.npz", words=np.array([{}]), recipe=np.array("{}"))
-    others = [(tmp_path / name).read_bytes() for name in ("other.npz", "pickle.npz")]
+    np.savez_compressed(tmp_path / "bomb.npz", words=np.zeros((600_000, 128), dtype=np.uint8), recipe=np.array("{}"))
+    assert (tmp_path / "bomb.npz").stat().st_size < 100_000
+    others = [(tmp_path / name).read_bytes() for name in ("other.npz", "pickle.npz", "bomb.npz")]
     for content in (b"", good[:-30], good[:100], *others):
         path.write_bytes(content)
         with pytest.raises(InputError, match="is no vocabulary"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +67,16 @@ def import_image_words(
     InputError
         A photograph cannot be read (it is named), OpenCV is not installed, or the data set cannot be written.
     """
-
-    def count(path: Path) -> NDArray[np.int64]:
-        return vocabulary.count(read_descriptors(path))
-
-    options = {"features": "sift-bow", "longest": LONGEST, "patch": PATCH, "step": STEP, "levels": LEVELS}
-    record = {"options": options, "vocabulary": vocabulary.record(), "opencv": str(opencv().__version__)}
+    rows = _Rows(
+        extract=lambda path: vocabulary.count(read_descriptors(path)),
+        inputs=len(vocabulary.words),
+        dtype=np.dtype(np.int16),
+        scale=1.0,
+        options={"features": "sift-bow", "longest": LONGEST, "patch": PATCH, "step": STEP, "levels": LEVELS},
+        record={"vocabulary": vocabulary.record(), "opencv": str(opencv().__version__)},
+    )
     with one_thread_each():
-        return _import(
-            images, Path(out), count, len(vocabulary.words), np.dtype(np.int16), 1.0, record, threads, name, progress
-        )
+        return _import(images, Path(out), rows, threads, name, progress)
 
 
 def import_image_pixels(
@@ -114,36 +115,46 @@ def import_image_pixels(
     """
     if not 1 <= size <= _LARGEST_SIZE:
         raise InputError(f"size is {size}: expected a whole number in 1..{_LARGEST_SIZE}")
+    rows = _Rows(
+        extract=lambda path: read_square(path, size=size, colour=colour).ravel(),
+        inputs=size * size * (3 if colour else 1),
+        dtype=np.dtype(np.uint8),
+        scale=1 / 255,
+        options={"features": "pixels", "size": size, "colour": colour},
+        record={},
+    )
+    return _import(images, Path(out), rows, threads, name, progress)
 
-    def pixels(path: Path) -> NDArray[np.uint8]:
-        return read_square(path, size=size, colour=colour).ravel()
 
-    record = {"options": {"features": "pixels", "size": size, "colour": colour}}
-    inputs = size * size * (3 if colour else 1)
-    return _import(images, Path(out), pixels, inputs, np.dtype(np.uint8), 1 / 255, record, threads, name, progress)
+@dataclass(frozen=True)
+class _Rows:
+    """What an image becomes: `extract` makes its row (D,), which `dtype` holds; the rest is said of it in the file."""
+
+    extract: Callable[[Path], NDArray[Any]]
+    inputs: int
+    dtype: np.dtype[Any]
+    scale: float
+    options: dict[str, Any]
+    record: dict[str, Any]
 
 
 def _import(
     images: ImageFolder,
     out: Path,
-    extract: Callable[[Path], NDArray[Any]],
-    inputs: int,
-    dtype: np.dtype[Any],
-    scale: float,
-    record: Mapping[str, Any],
+    rows: _Rows,
     threads: int | None,
     name: str | None,
     progress: Callable[[int], None] | None,
 ) -> Dataset:
-    """Keep the rows (D,) that `extract` makes of the images aside, then write them with what is known only now."""
+    """Keep the rows aside as they come, then write them with what is known only now: their hashes and largest value."""
     _check_target(out)
     origin = _Origin(images)
 
-    def work(name: str) -> tuple[NDArray[Any], dict[str, Any]]:
-        path = images.folder / name
-        return extract(path), describe(path)
+    def work(image: str) -> tuple[NDArray[Any], dict[str, Any]]:
+        path = images.folder / image
+        return rows.extract(path), describe(path)
 
-    with RowSpool(out, inputs=inputs, dtype=dtype) as spool:
+    with RowSpool(out, inputs=rows.inputs, dtype=rows.dtype) as spool:
         names = images.train + images.test
         with quiet_pillow(), closing(in_order(work, names, threads)) as results:
             for image, (row, described) in zip(names, results, strict=True):
@@ -154,20 +165,20 @@ def _import(
         stored = smallest_integer(spool.largest)
         with DatasetWriter(
             out,
-            inputs=inputs,
+            inputs=rows.inputs,
             dtype=stored,
             classes=len(images.class_names),
             samples=len(images.train),
             test_samples=len(images.test),
             name=name,
             class_names=images.class_names,
-            scale=scale,
-            provenance=origin.record() | record | {"options": {**images.options, **record["options"]}},
+            scale=rows.scale,
+            provenance={**origin.record(), "options": rows.options | images.options, **rows.record},
         ) as writer:
             splits = (("train", 0, images.train_labels), ("test", len(images.train), images.test_labels))
             for split, start, labels in splits:
-                for rows, values in spool.blocks(start, len(labels), stored):
-                    writer.append(values, labels[rows], split=split)
+                for block, values in spool.blocks(start, len(labels), stored):
+                    writer.append(values, labels[block], split=split)
     return open_dataset(out)
 
 

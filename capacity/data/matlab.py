@@ -168,11 +168,13 @@ class _Walk:
         count = math.prod(dims)
         if kind in (_CELL, _STRUCT):
             fields, at = self._field_count(at, end) if kind == _STRUCT else (1, at)
+            if not fields and count > 1:
+                raise self._wrong("many structs without fields")
             return self._inner(count * fields, at, end)
         for _ in range(2 if imaginary else 1):
             stored, first, last, at = self._element(at, end)
             if kind == _CHAR:
-                right = stored in _TEXTS
+                right = stored in _TEXTS and count <= last - first
             else:
                 right = stored in _ITEM_BYTES and last - first == count * _ITEM_BYTES[stored]
             if not right:

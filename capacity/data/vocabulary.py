@@ -98,11 +98,12 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
     with reading(path), path.open("rb") as file:
         content = file.read(_LONGEST_FILE + 1)
     try:
-        if len(content) > _LONGEST_FILE:
-            raise ValueError("it is too large")
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if max([len(content), *(member.file_size for member in archive.infolist())]) > _LONGEST_FILE:
+                raise ValueError(f"it holds more than {_LONGEST_FILE:,} bytes")
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             words, recipe = stored["words"], json.loads(stored["recipe"].item())
-    except (ValueError, KeyError, OSError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, NumPy and json each have their own
         raise InputError(f"{path} is no vocabulary of visual words ({error}): make one with --words") from error
     if words.dtype != np.uint8 or words.ndim != 2 or words.shape[1] != LENGTH or len(words) < 2:
         raise InputError(
