@@ -60,6 +60,8 @@ def test_pixels_of_photographs(program: Program, tmp_path: Path, photos: Path) -
     assert open_dataset(out).inputs == 27
     program.succeed("import", "images", photos, out, "--features", "pixels")
     assert open_dataset(out).inputs == 32 * 32
+    assert "size is 0" in program.refuse("import", "images", photos, out, "--features", "pixels", "--size", "0")
+    assert "words is 0" in program.refuse("import", "images", photos, out, "--words", "0")
 
 
 def test_options_that_do_not_go_together(program: Program, tmp_path: Path) -> None:

@@ -88,9 +88,11 @@ def images(
     found = find_images(folder, test_fraction=test_fraction, seed=seed)
     if features == "pixels":
         with progress("reading", len(found)) as advance:
-            dataset = import_image_pixels(found, out, size=size or 32, colour=colour, name=name, progress=advance)
+            dataset = import_image_pixels(
+                found, out, size=32 if size is None else size, colour=colour, name=name, progress=advance
+            )
     else:
-        dataset = _import_words(found, out, words or 1000, vocabulary, seed, name)
+        dataset = _import_words(found, out, 1000 if words is None else words, vocabulary, seed, name)
     report(dataset)
     for key, what in (
         ("skipped_files", "no images by their names"),
