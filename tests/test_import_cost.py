@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"h5py", "matplotlib", "numpy", "pyarrow", "pydantic", "rich", "scipy", "threadpoolctl"}
+HEAVY = {"PIL", "cv2", "h5py", "matplotlib", "numpy", "pyarrow", "pydantic", "rich", "scipy", "threadpoolctl"}
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -25,7 +25,7 @@ def test_import() -> None:
     assert loaded_by("import capacity") == set()
 
 
-@pytest.mark.parametrize("command", ["", "status", "export", "report", "data", "data import csv"])
+@pytest.mark.parametrize("command", ["", "status", "export", "report", "data", "data import csv", "data import images"])
 def test_help(command: str) -> None:
     assert loaded_by(help_on(command)) == set()
 

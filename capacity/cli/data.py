@@ -11,6 +11,7 @@ from capacity.cli.data_check import check
 from capacity.cli.data_facts import facts_of, lines_of, report
 from capacity.cli.data_get import get
 from capacity.cli.data_import import import_
+from capacity.cli.data_import_images import ilsvrc2010, images
 from capacity.cli.data_progress import progress
 
 
@@ -22,6 +23,8 @@ def data() -> None:
 data.add_command(import_)
 data.add_command(get)
 data.add_command(check)
+import_.add_command(ilsvrc2010)
+import_.add_command(images)
 
 
 @data.command("visual-words")

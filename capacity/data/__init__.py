@@ -9,12 +9,16 @@ from capacity.data.check_result import DatasetCheck
 from capacity.data.contradictions import Contradictions, find_contradictions
 from capacity.data.dataset import Dataset, Split
 from capacity.data.idx import import_idx, import_idx_folder
+from capacity.data.ilsvrc2010 import ilsvrc2010_bytes_left, import_ilsvrc2010
+from capacity.data.image_import import import_image_pixels, import_image_words
+from capacity.data.images import ImageFolder, find_images
 from capacity.data.known import get_dataset
 from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
 from capacity.data.table import import_csv
 from capacity.data.visual_words import write_visual_words
+from capacity.data.vocabulary import Vocabulary, learn_vocabulary, load_vocabulary
 from capacity.data.writing import DatasetWriter
 
 __all__ = [
@@ -26,15 +30,24 @@ __all__ = [
     "Dataset",
     "DatasetCheck",
     "DatasetWriter",
+    "ImageFolder",
     "Split",
+    "Vocabulary",
     "check_dataset",
     "derive_dataset",
     "find_contradictions",
+    "find_images",
     "get_dataset",
+    "ilsvrc2010_bytes_left",
     "import_csv",
     "import_idx",
     "import_idx_folder",
+    "import_ilsvrc2010",
+    "import_image_pixels",
+    "import_image_words",
     "import_npz",
+    "learn_vocabulary",
+    "load_vocabulary",
     "open_dataset",
     "save_dataset",
     "write_visual_words",

@@ -16,6 +16,7 @@ from capacity.data.csv_text import CsvText
 from capacity.data.dataset import Dataset
 from capacity.data.opening import open_dataset
 from capacity.data.sources import describe
+from capacity.data.splitting import draw_test_rows
 from capacity.data.writing import DatasetWriter
 from capacity.errors import InputError, did_you_mean
 
@@ -77,7 +78,7 @@ def import_csv(
     target = table.find(label)
     drop = missing == "drop"
     kept, texts = _survey(table, drop=drop, refuse=missing == "error")
-    testing = _test_rows(kept, test_fraction, seed, table.path)
+    testing = draw_test_rows(kept, test_fraction, seed, table.path)
 
     columns: list[Column] = [
         Categorical(column, texts[index]) if index in texts else Numeric(column, standardise=standardise)
@@ -132,23 +133,6 @@ def _survey(table: CsvText, *, drop: bool, refuse: bool) -> tuple[int, dict[int,
     if kept == 0:
         raise InputError(f"{table.path} has no{' complete' if drop else ''} data rows: expected at least one")
     return kept, texts
-
-
-def _test_rows(rows: int, fraction: float, seed: int, path: Path) -> NDArray[np.bool_]:
-    """Draw the test rows: those with the smallest of `rows` random words (Philox keyed by the seed)."""
-    if not 0 <= fraction < 1:
-        raise InputError(f"test_fraction is {fraction}: expected a number from 0 up to, not including, 1")
-    if not 0 <= seed < 2**64:
-        raise InputError(f"seed is {seed}: expected a whole number in 0..2^64-1")
-    count = round(rows * fraction)
-    if fraction and not 0 < count < rows:
-        raise InputError(
-            f"test_fraction is {fraction}, which of {rows} rows of {path} leaves a split empty: expected both filled"
-        )
-    order = np.argsort(np.random.Philox(key=seed).random_raw(rows), kind="stable")
-    drawn = np.zeros(rows, dtype=np.bool_)
-    drawn[order[:count]] = True
-    return drawn
 
 
 def _learn(

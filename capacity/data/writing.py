@@ -122,7 +122,7 @@ class DatasetWriter:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> DatasetWriter:
-        _check_target(self.path)
+        check_target(self.path)
         try:
             with self._writing():
                 self._create()
@@ -269,7 +269,8 @@ class DatasetWriter:
             raise InputError(f"cannot write {self.path}: {reason}") from error
 
 
-def _check_target(path: Path) -> None:
+def check_target(path: Path) -> None:
+    """Refuse a place where no data set can be written, or where something else lies."""
     import h5py
 
     if not path.parent.is_dir():
