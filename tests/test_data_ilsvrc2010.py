@@ -76,6 +76,13 @@ def test_by_hand(tmp_path: Path, kit: Path) -> None:
     assert leftovers(tmp_path) == ["f", "out.h5"]
 
 
+def test_histograms_of_norm_1_as_in_the_kits_demo(tmp_path: Path, kit: Path) -> None:
+    data = import_ilsvrc2010(write_features(tmp_path / "f"), tmp_path / "out.h5", devkit=kit, normalisation="l2")
+    np.testing.assert_array_equal(data.train.row_scale, np.float32([1 / 5**0.5, 1 / 5**0.5, 1, 1]))
+    assert data.train.features[0, 3] == 2  # stored as they are
+    assert (data.normalisation, data.provenance["options"]) == ("l2", {"normalisation": "l2"})
+
+
 def test_provenance(tmp_path: Path, kit: Path) -> None:
     origin = import_ilsvrc2010(write_features(tmp_path / "f"), tmp_path / "out.h5", devkit=kit).provenance
     names = [source["file"] for source in origin["sources"]]

@@ -14,7 +14,7 @@ import pytest
 
 import capacity
 from capacity.errors import DeviceError, InputError
-from capacity.experiments import Interrupted, Snapshot, Study, slices
+from capacity.experiments import Interrupted, Snapshot, Study
 from tests import fake_cuda
 from tests.study_cases import SETTINGS, assert_whole, tiny_data, trial_file
 
@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def one_step_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slices, "SHORT_RUN_SECONDS", 1e-9)
+    monkeypatch.setattr("capacity.experiments.team.SHORT_RUN_SECONDS", 1e-9)
     monkeypatch.setattr("capacity.experiments.progress.QUIET_SECONDS", 0.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
@@ -14,6 +15,7 @@ from capacity.data import Dataset, Split, open_dataset, rows
 from capacity.engine.random import PURPOSE_WINDOW, permutation
 from capacity.errors import InputError
 from capacity.experiments import Snapshot
+from tests import fake_cuda
 from tests.study_cases import SETTINGS, assert_same_numbers, assert_whole
 
 ROWS, TESTS, INPUTS, CLASSES = 6003, 300, 72, 7
@@ -186,3 +188,14 @@ def test_memory_and_workers_that_cannot_be(path: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"memory of 0\.1 MB is too little for windows of 32 rows"):
         capacity.sweep(path, out=tmp_path / "s", **{**STUDY, "memory": 100_000})
     assert not (tmp_path / "s").exists()
+
+
+def test_a_gpu_reads_the_same_windows(path: Path, tmp_path: Path) -> None:
+    settings = {**STUDY, "widths": (2, 3), "lrs": 0.5, "epochs": 1, "precision": "float64"}
+    on_cpu = capacity.sweep(path, out=tmp_path / "cpu", device="cpu", **settings)
+    with TemporaryDirectory(dir=tmp_path) as packages, fake_cuda.gpu(Path(packages)):
+        on_gpu = capacity.sweep(path, out=tmp_path / "gpu", device="cuda", **settings)
+    for row, twin in zip(on_gpu.rows(), on_cpu.rows(), strict=True):
+        assert (row["key"], row["device"]) == (twin["key"], "cuda")
+        np.testing.assert_allclose(row["train_loss"], twin["train_loss"], rtol=1e-9)
+        assert row["test_top1"] == twin["test_top1"]
