@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from capacity.data.arrays import save_dataset
 from capacity.data.contradictions import Contradictions, find_contradictions
+from capacity.data.csv_text import import_csv
 from capacity.data.dataset import Dataset, Split
 from capacity.data.idx import import_idx, import_idx_folder
 from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
-from capacity.data.table import import_csv
 from capacity.data.visual_words import write_visual_words
 from capacity.data.writing import DatasetWriter
 
