@@ -100,10 +100,10 @@ class CsvText:
 
     def __init__(self, path: Path, *, header: bool, names: Sequence[str] = (), skip: int = 0) -> None:
         self.path, self.sources, self._header, self._skip = path, [path], header, skip
+        _check_first_row(path)
         if names:
             self._columns = list(names)
         else:
-            _check_first_row(path)
             with _parsing(path):
                 self._columns = self._reader([]).schema.names
         self.names = [column.strip() for column in self._columns]
