@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from capacity.data.arrays import save_dataset
+from capacity.data.cifar import CIFAR100_LABELS, import_cifar10, import_cifar100
 from capacity.data.contradictions import Contradictions, find_contradictions
 from capacity.data.csv_text import import_csv
 from capacity.data.dataset import Dataset, Split
@@ -15,6 +16,7 @@ from capacity.data.writing import DatasetWriter
 
 __all__ = [
     "BUILT_IN",
+    "CIFAR100_LABELS",
     "LABEL_KINDS",
     "SELECTIONS",
     "Contradictions",
@@ -23,6 +25,8 @@ __all__ = [
     "Split",
     "derive_dataset",
     "find_contradictions",
+    "import_cifar10",
+    "import_cifar100",
     "import_csv",
     "import_idx",
     "import_idx_folder",
