@@ -248,12 +248,12 @@ def test_links_and_paths_that_leave_the_archive_are_passed_over(tmp_path: Path, 
 
 def tar_of(*members: tuple[str, bytes], size: int | None = None) -> bytes:
     """Make a tar file in memory; `size` is what the headers say, if that is a lie."""
-    made = b""
+    made = list[bytes]()
     for name, content in members:
         info = tarfile.TarInfo(name)
         info.size = len(content) if size is None else size
-        made += info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
-    return made + bytes(1024)
+        made += [info.tobuf(tarfile.GNU_FORMAT), content, bytes(-len(content) % 512)]
+    return b"".join(made) + bytes(1024)
 
 
 WHOLE = tar_of(*ten_binary().items())
@@ -275,6 +275,7 @@ WHOLE = tar_of(*ten_binary().items())
         (tar_of(*ten_binary().items(), size=10**6), "has no file data_batch_2"),
         (tar_of(*[("x", b"")] * 10001), "or 10000 files"),
     ],
+    ids=["empty", "zeros", "text", "gzip", "sum", "cut", "huge", "negative", "twice", "torn", "short", "many"],
 )
 def test_archives_that_are_damaged(tmp_path: Path, content: bytes, message: str) -> None:
     source = tmp_path / "source"

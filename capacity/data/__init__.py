@@ -10,6 +10,7 @@ from capacity.data.dataset import Dataset, Split
 from capacity.data.idx import import_idx, import_idx_folder
 from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
+from capacity.data.parquet import import_parquet
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
 from capacity.data.visual_words import write_visual_words
 from capacity.data.writing import DatasetWriter
@@ -31,6 +32,7 @@ __all__ = [
     "import_idx",
     "import_idx_folder",
     "import_npz",
+    "import_parquet",
     "open_dataset",
     "save_dataset",
     "write_visual_words",
