@@ -12,6 +12,8 @@ from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
 from capacity.data.parquet import import_parquet
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
+from capacity.data.text import TEXT_UNITS, import_text
+from capacity.data.uci import import_adult, import_covtype
 from capacity.data.visual_words import write_visual_words
 from capacity.data.writing import DatasetWriter
 
@@ -20,19 +22,23 @@ __all__ = [
     "CIFAR100_LABELS",
     "LABEL_KINDS",
     "SELECTIONS",
+    "TEXT_UNITS",
     "Contradictions",
     "Dataset",
     "DatasetWriter",
     "Split",
     "derive_dataset",
     "find_contradictions",
+    "import_adult",
     "import_cifar10",
     "import_cifar100",
+    "import_covtype",
     "import_csv",
     "import_idx",
     "import_idx_folder",
     "import_npz",
     "import_parquet",
+    "import_text",
     "open_dataset",
     "save_dataset",
     "write_visual_words",
