@@ -9,6 +9,7 @@ import click
 
 from capacity.cli.data_facts import facts_of, lines_of, report
 from capacity.cli.data_import import import_
+from capacity.cli.data_import_sets import SET_COMMANDS
 from capacity.cli.data_progress import progress
 
 
@@ -18,6 +19,8 @@ def data() -> None:
 
 
 data.add_command(import_)
+for command in SET_COMMANDS:
+    import_.add_command(command)
 
 
 @data.command("visual-words")

@@ -202,6 +202,7 @@ def _batch(place: Place, stem: str, kind: _Kind, source: Path) -> tuple[NDArray[
     """Read a file of images (n, 3072) with their labels (n,)."""
     what = f"{source}: {stem}"
     data = place.read()
+    labels: NDArray[Any]
     if data[:1] in _FIRST_BYTES:
         images, labels = _unpickled(data, kind, what)
     else:
@@ -211,7 +212,7 @@ def _batch(place: Place, stem: str, kind: _Kind, source: Path) -> tuple[NDArray[
                 f"{what} has {len(data)} bytes: expected a multiple of the {length} of an image of {kind.title}; it is "
                 "truncated or not such a file"
             )
-        records = np.frombuffer(data, np.uint8).reshape(-1, length)
+        records: NDArray[np.uint8] = np.frombuffer(data, np.uint8).reshape(-1, length)
         images, labels = records[:, kind.label_bytes :], records[:, kind.label_at]
     return images, as_labels(labels, f"{what}:", classes=len(kind.names))
 

@@ -43,7 +43,8 @@ class _Type:
     order: str = "|"
 
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type]
+        made: np.dtype[Any] = np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type]
+        return made
 
 
 @dataclass

@@ -22,8 +22,8 @@ _WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 def characters(paths: Sequence[Path]) -> Iterator[str]:
     """Yield the text of several files, one after the other, in pieces.
 
-    A byte order mark at the beginning of a file is left out, and a carriage return, with or without a line feed, becomes
-    a line feed.
+    A byte order mark at the beginning of a file is left out, and a carriage return, with or without a line feed,
+    becomes a line feed.
 
     Raises
     ------
