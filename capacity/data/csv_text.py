@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "NULL", "null")
 
 _BLOCK_BYTES = 4 << 20
 _LONGEST_ROW = 4 << 20  # bytes: the parser wants a block of rows to hold one
+_LINE_END = re.compile(rb"[\r\n]")
 
 
 def import_csv(
@@ -165,9 +167,9 @@ def _check_first_row(path: Path) -> None:
     for position, part in enumerate(head.split(b'"')):
         if position % 2:  # within quotes
             continue
-        row, end, _ = part.partition(b"\n")
+        row, *more = _LINE_END.split(part, maxsplit=1)
         columns += row.count(b",")
-        if end:
+        if more:
             break
     else:
         if len(head) == _LONGEST_ROW:
