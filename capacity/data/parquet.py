@@ -19,7 +19,8 @@ from capacity.data.table import MAX_COLUMNS, Block, Progress, TableRules, find_c
 from capacity.errors import InputError
 
 _BLOCK_BYTES = 32 << 20  # of eight bytes a number; a column costs time in every block
-_MOST_ROWS = 1 << 16
+_MOST_ROWS = 1 << 14
+_TEXTS = ("string", "large_string", "string_view")
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -132,8 +133,7 @@ class ParquetTable:
 def _is_text(kind: Any) -> bool:
     from pyarrow import types
 
-    value = kind.value_type if types.is_dictionary(kind) else kind
-    return any(test(value) for test in (types.is_string, types.is_large_string, types.is_string_view))
+    return str(kind.value_type if types.is_dictionary(kind) else kind) in _TEXTS
 
 
 def _is_number(kind: Any) -> bool:
