@@ -57,12 +57,14 @@ def test_arrays_of_numbers(protocol: int, dtype: str, order: Any) -> None:
     assert (found["s"], found["n"]) == (1, [1, 2])
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the name numpy.core, which Python's unpickler imports
 def test_pickles_of_python_2() -> None:
     images = np.arange(12, dtype=np.uint8).reshape(2, 6)
     data = python2_pickle({"data": images, "labels": [3, 300, 70000], "name": "x" * 300})
-    found = read_pickle(data, "p")
+    found, same = read_pickle(data, "p"), pickle.loads(data, encoding="bytes")
     np.testing.assert_array_equal(found.pop(b"data"), images)
-    assert found == {b"labels": [3, 300, 70000], b"name": b"x" * 300}
+    np.testing.assert_array_equal(same.pop(b"data"), images)
+    assert found == same == {b"labels": [3, 300, 70000], b"name": b"x" * 300}
     text = b"(dp1\nS'label_names'\np2\n(lp3\nS'air\\tplane\\x41'\np4\naS\"b'd\"\nas."  # protocol 0, as batches.meta is
     assert read_pickle(text, "p") == pickle.loads(text, encoding="bytes") == {b"label_names": [b"air\tplaneA", b"b'd"]}
 
