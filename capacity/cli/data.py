@@ -12,6 +12,7 @@ from capacity.cli.data_facts import facts_of, lines_of, report
 from capacity.cli.data_get import get
 from capacity.cli.data_import import import_
 from capacity.cli.data_import_images import ilsvrc2010, images
+from capacity.cli.data_import_sets import SET_COMMANDS
 from capacity.cli.data_progress import progress
 
 
@@ -25,6 +26,8 @@ data.add_command(get)
 data.add_command(check)
 import_.add_command(ilsvrc2010)
 import_.add_command(images)
+for command in SET_COMMANDS:
+    import_.add_command(command)
 
 
 @data.command("visual-words")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from capacity.cli.data_facts import report
+from capacity.cli.data_progress import progress
+
+if TYPE_CHECKING:
+    from capacity.data import Dataset
 
 SOURCE = click.Path(path_type=Path)
 """A file or folder; whether it is there, its importer says."""
@@ -23,6 +28,42 @@ def name_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--name", help="Name of the data set in titles and tables.  [default: the stem of OUT.h5]")(
         command
     )
+
+
+def missing_option(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--missing",
+        type=click.Choice(["mean", "drop", "error"]),
+        default="mean",
+        show_default=True,
+        help="Missing values: a number becomes its column's mean and a category zero in all outputs; or leave out such "
+        "rows; or refuse them.",
+    )(command)
+
+
+def rows_options(
+    test_fraction: float | None = 0.0, *, otherwise: str = "none"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the options of how a table's rows become samples; `otherwise` says what the default test split is."""
+    options = (
+        click.option("--standardise", is_flag=True, help="Bring numeric columns to mean 0 and standard deviation 1."),
+        click.option(
+            "--test-fraction",
+            type=float,
+            default=test_fraction,
+            help=f"Part of the rows drawn for a test split.  [default: {otherwise}]",
+        ),
+        click.option("--seed", type=int, default=0, show_default=True, help="Seed of that draw."),
+    )
+    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def report_table(dataset: Dataset) -> None:
+    report(dataset)
+    columns = dataset.provenance["columns"]
+    numeric = sum(column["kind"] == "numeric" for column in columns)
+    missing = sum(column["missing"] for column in columns)
+    click.echo(f"columns: {numeric} numeric, {len(columns) - numeric} categorical; missing values: {missing}")
 
 
 @import_.command("idx")
@@ -53,19 +94,8 @@ def idx(paths: tuple[Path, ...], test_images: Path | None, test_labels: Path | N
     "--label", default="-1", show_default="the last", help="Label column: name, or position from 0 or from -1."
 )
 @click.option("--header/--no-header", default=True, show_default=True, help="Whether the first line names the columns.")
-@click.option(
-    "--missing",
-    type=click.Choice(["mean", "drop", "error"]),
-    default="mean",
-    show_default=True,
-    help="Missing values: a number becomes its column's mean and a category zero in all outputs; or leave out such "
-    "rows; or refuse them.",
-)
-@click.option("--standardise", is_flag=True, help="Bring numeric columns to mean 0 and standard deviation 1.")
-@click.option(
-    "--test-fraction", type=float, default=0.0, help="Part of the rows drawn for a test split.  [default: none]"
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that draw.")
+@missing_option
+@rows_options()
 @name_option
 def csv(source: Path, out: Path, **options: Any) -> None:
     """Import a comma-separated table, gzipped or not.
@@ -75,12 +105,9 @@ def csv(source: Path, out: Path, **options: Any) -> None:
     """
     from capacity.data import import_csv
 
-    dataset = import_csv(source, out, **options)
-    report(dataset)
-    columns = dataset.provenance["columns"]
-    numeric = sum(column["kind"] == "numeric" for column in columns)
-    missing = sum(column["missing"] for column in columns)
-    click.echo(f"columns: {numeric} numeric, {len(columns) - numeric} categorical; missing values: {missing}")
+    with progress("importing") as advance:
+        dataset = import_csv(source, out, **options, progress=advance)
+    report_table(dataset)
 
 
 @import_.command("npz")

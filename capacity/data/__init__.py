@@ -6,7 +6,9 @@ from capacity.data.arrays import save_dataset
 from capacity.data.catalogue import CATALOGUE
 from capacity.data.check import check_dataset
 from capacity.data.check_result import DatasetCheck
+from capacity.data.cifar import CIFAR100_LABELS, import_cifar10, import_cifar100
 from capacity.data.contradictions import Contradictions, find_contradictions
+from capacity.data.csv_text import import_csv
 from capacity.data.dataset import Dataset, Split
 from capacity.data.idx import import_idx, import_idx_folder
 from capacity.data.ilsvrc2010 import ilsvrc2010_bytes_left, import_ilsvrc2010
@@ -15,8 +17,10 @@ from capacity.data.images import ImageFolder, find_images
 from capacity.data.known import get_dataset
 from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
+from capacity.data.parquet import import_parquet
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
-from capacity.data.table import import_csv
+from capacity.data.text import TEXT_UNITS, import_text
+from capacity.data.uci import import_adult, import_covtype
 from capacity.data.visual_words import write_visual_words
 from capacity.data.vocabulary import Vocabulary, learn_vocabulary, load_vocabulary
 from capacity.data.writing import DatasetWriter
@@ -24,8 +28,10 @@ from capacity.data.writing import DatasetWriter
 __all__ = [
     "BUILT_IN",
     "CATALOGUE",
+    "CIFAR100_LABELS",
     "LABEL_KINDS",
     "SELECTIONS",
+    "TEXT_UNITS",
     "Contradictions",
     "Dataset",
     "DatasetCheck",
@@ -39,6 +45,10 @@ __all__ = [
     "find_images",
     "get_dataset",
     "ilsvrc2010_bytes_left",
+    "import_adult",
+    "import_cifar10",
+    "import_cifar100",
+    "import_covtype",
     "import_csv",
     "import_idx",
     "import_idx_folder",
@@ -46,6 +56,8 @@ __all__ = [
     "import_image_pixels",
     "import_image_words",
     "import_npz",
+    "import_parquet",
+    "import_text",
     "learn_vocabulary",
     "load_vocabulary",
     "open_dataset",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,14 @@ from capacity.errors import InputError
 
 MAX_CATEGORIES = 1000
 """More different texts than this in a column mean names or numbers with a typing error, not categories."""
+
+MAX_CLASSES = 100_000
+"""More different labels than this mean that another column holds the labels."""
+
+MAX_TEXT = 1000
+"""A longer text (in characters) is no category."""
+
+_EXACT = 2.0**53  # whole numbers below are float64 without rounding
 
 
 class Column(Protocol):
@@ -38,11 +47,23 @@ def is_numeric(values: Any) -> bool:
 
 
 def _numbers(values: Any) -> NDArray[np.float64]:
-    """Return a numeric column of texts as float64 (n,), NaN where missing."""
+    """Return a column of numbers, or of texts that are, as float64 (n,), NaN where missing."""
     import pyarrow as pa
 
-    found: NDArray[np.float64] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    found: NDArray[np.float64] = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return found
+
+
+def check_texts(name: str, texts: Iterable[str]) -> None:
+    """Refuse texts that cannot name a category or class in the file."""
+    for text in texts:
+        if len(text) > MAX_TEXT:
+            raise InputError(
+                f"column '{name}' holds a text of {len(text)} characters ({text[:20]!r}...): expected numbers or "
+                f"categories of at most {MAX_TEXT}; remove the column from the file"
+            )
+        if "\0" in text:
+            raise InputError(f"column '{name}' holds a text with a NUL byte ({text[:20]!r}): is it a file of text?")
 
 
 class Numeric:
@@ -107,7 +128,9 @@ class Categorical:
 
     def learn(self, values: Any, rows: NDArray[np.int64], training: NDArray[np.bool_]) -> None:
         self._missing += values.null_count
-        self._categories.update(values.drop_null().unique().to_pylist())
+        found = set(values.drop_null().unique().to_pylist()) - self._categories
+        check_texts(self.name, found)
+        self._categories |= found
         if len(self._categories) > MAX_CATEGORIES:
             text, row = self._example
             raise InputError(
@@ -131,10 +154,19 @@ class Categorical:
 
 
 class Labels:
-    """The label column: whole numbers, classes in their order, or texts, classes in alphabetical order."""
+    """The label column: whole numbers, classes in their order, or texts, classes in alphabetical order.
 
-    def __init__(self, name: str, *, numeric: bool) -> None:
-        self.name, self._numeric = name, numeric
+    Parameters
+    ----------
+    name : str
+    numeric : bool
+        Whether the labels are numbers.
+    known : mapping, optional
+        Name of each label there may be. Default: all that are found are classes, and are their names.
+    """
+
+    def __init__(self, name: str, *, numeric: bool, known: Mapping[Any, str] | None = None) -> None:
+        self.name, self._numeric, self._known = name, numeric, known
         self._found = set[Any]()
 
     def learn(self, values: Any, rows: NDArray[np.int64]) -> None:
@@ -143,26 +175,46 @@ class Labels:
             raise InputError(
                 f"label column '{self.name}' has no value in data row {row}: fill it, or use the rule 'drop'"
             )
+        found = self._whole(values, rows) if self._numeric else values.unique().to_pylist()
+        new = set(found) - self._found
         if not self._numeric:
-            self._found.update(values.unique().to_pylist())
-            return
+            check_texts(self.name, new)
+        self._found |= new
+        if len(self._found) > MAX_CLASSES:
+            raise InputError(
+                f"label column '{self.name}' has more than {MAX_CLASSES} different values: expected classes; choose "
+                "the column that holds them"
+            )
+        strange = new - self._known.keys() if self._known else ()
+        if self._known and strange:
+            raise InputError(
+                f"label column '{self.name}' holds '{min(strange)}': expected one of "
+                f"{', '.join(map(str, self._known))}; is it that data set?"
+            )
+
+    def _whole(self, values: Any, rows: NDArray[np.int64]) -> list[int]:
         found = _numbers(values)
-        wrong = ~np.isfinite(found) | (found != np.trunc(found))
+        wrong = ~(np.abs(found) < _EXACT) | (found != np.trunc(found))
         if wrong.any():
             raise InputError(
                 f"label column '{self.name}' holds {found[wrong][0]} in data row {rows[wrong][0]}: expected a class, "
                 "as text or as a whole number"
             )
-        self._found.update(np.unique(found).astype(int).tolist())
+        whole: list[int] = np.unique(found).astype(int).tolist()
+        return whole
 
     @property
     def names(self) -> list[str]:
-        return [str(item) for item in sorted(self._found)]
+        return [self._known[item] if self._known else str(item) for item in self._classes]
+
+    @property
+    def _classes(self) -> list[Any]:
+        return sorted(self._known or self._found)
 
     def encode(self, values: Any) -> NDArray[np.int64]:
         if self._numeric:
-            return np.searchsorted(np.array(sorted(self._found), dtype=np.float64), _numbers(values))
-        return _indices(values, sorted(self._found))
+            return np.searchsorted(np.array(self._classes, dtype=np.float64), _numbers(values))
+        return _indices(values, self._classes)
 
 
 def _indices(values: Any, texts: list[str]) -> NDArray[np.int64]:
