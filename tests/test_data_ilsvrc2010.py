@@ -24,6 +24,7 @@ from capacity.data.ilsvrc2010_devkit import read_synsets, read_truth
 from capacity.data.ilsvrc2010_features import read_histograms
 from capacity.data.ilsvrc2010_parts import Parts
 from capacity.data.matlab import read_structs
+from capacity.engine.random import PURPOSE_SHUFFLE, permutation
 from capacity.errors import InputError
 from tests.data_files import leftovers
 from tests.ilsvrc2010_files import KIT, TRUTH, structs, wnid_of, write_kit, write_sbow
@@ -63,13 +64,17 @@ def histogram(**words: int) -> list[int]:
     return row
 
 
+ORDER = permutation(0, PURPOSE_SHUFFLE, 0, 4, np.arange(4))
+"""Where the four training rows come to lie."""
+
+
 def test_by_hand(tmp_path: Path, kit: Path) -> None:
     data = import_ilsvrc2010(write_features(tmp_path / "f"), tmp_path / "out.h5", devkit=kit)
     assert data.test is not None
-    # By file name, and the WNID of class 2 comes first.
+    # By file name, and the WNID of class 2 comes first; then shuffled.
     train = [histogram(w3=2, w4=1), histogram(w0=2, w999=1), histogram(w7=1), histogram()]
-    np.testing.assert_array_equal(data.train.features, train)
-    np.testing.assert_array_equal(data.train.labels, [1, 0, 0, 0])
+    np.testing.assert_array_equal(data.train.features[ORDER], train)
+    np.testing.assert_array_equal(data.train.labels[ORDER], [1, 0, 0, 0])
     np.testing.assert_array_equal(data.test.features, [histogram(w1=1), histogram(w2=1), histogram(w5=2)])
     np.testing.assert_array_equal(data.test.labels, [999, 1, 6])
     assert (data.classes, data.class_names[1], data.train.features.dtype) == (1000, f"{wnid_of(2)} thing 2", np.uint8)
@@ -78,9 +83,9 @@ def test_by_hand(tmp_path: Path, kit: Path) -> None:
 
 def test_histograms_of_norm_1_as_in_the_kits_demo(tmp_path: Path, kit: Path) -> None:
     data = import_ilsvrc2010(write_features(tmp_path / "f"), tmp_path / "out.h5", devkit=kit, normalisation="l2")
-    np.testing.assert_array_equal(data.train.row_scale, np.float32([1 / 5**0.5, 1 / 5**0.5, 1, 1]))
-    assert data.train.features[0, 3] == 2  # stored as they are
-    assert (data.normalisation, data.provenance["options"]) == ("l2", {"normalisation": "l2"})
+    np.testing.assert_array_equal(data.train.row_scale[ORDER], np.float32([1 / 5**0.5, 1 / 5**0.5, 1, 1]))
+    assert data.train.features[ORDER[0], 3] == 2  # stored as they are
+    assert (data.normalisation, data.provenance["options"]) == ("l2", {"normalisation": "l2", "shuffle": 0})
 
 
 def test_provenance(tmp_path: Path, kit: Path) -> None:
@@ -88,7 +93,7 @@ def test_provenance(tmp_path: Path, kit: Path) -> None:
     names = [source["file"] for source in origin["sources"]]
     two_one = [f"{wnid_of(2)}.sbow.mat", f"{wnid_of(1)}.sbow.mat"]
     assert names == ["meta.mat", Path(TRUTH).name, *two_one, "val.0001.sbow.mat", "val.0002.sbow.mat"]
-    assert (origin["importer"], origin["options"]) == ("ilsvrc2010", {"normalisation": "none"})
+    assert (origin["importer"], origin["options"]) == ("ilsvrc2010", {"normalisation": "none", "shuffle": 0})
     assert origin["training_images_in_devkit"] == 3000
 
 

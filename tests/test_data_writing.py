@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import itertools
 import json
 import os
@@ -251,15 +250,12 @@ except InputError as error:
 
 
 def test_a_disk_that_fills_up_while_rows_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class FullDisk(io.BytesIO):
-        def write(self, data: Any) -> int:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(descriptor: int, data: Any, offset: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     unfinished = DatasetWriter(tmp_path / "d.h5", inputs=3, dtype="uint8", classes=3, samples=4)
     unfinished.__enter__()
-    assert unfinished._file is not None
-    unfinished._file.close()
-    monkeypatch.setattr(unfinished, "_file", FullDisk())
+    monkeypatch.setattr("os.pwrite", full)
     with pytest.raises(InputError, match=r"cannot write .*d\.h5: No space left on device$") as caught:
         unfinished.append(X, Y)
     unfinished.__exit__(InputError, caught.value, None)

@@ -51,6 +51,23 @@ def visual_words(out: Path, samples: int, test_samples: int, seed: int) -> None:
 
 @data.command()
 @click.argument("source", metavar="FILE")
+@click.argument("out", type=click.Path(path_type=Path), metavar="OUT.h5")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order.")
+def shuffle(source: str, out: Path, seed: int) -> None:
+    """Write a data set with its training rows in a random order.
+
+    For files that are larger than memory and sorted by class: they are read in windows of neighbouring rows.
+    """
+    from capacity.data import shuffle_dataset
+    from capacity.data.check import rows_in
+
+    with progress("shuffling", rows_in(source)) as advance:
+        dataset = shuffle_dataset(source, out, seed=seed, progress=advance)
+    report(dataset)
+
+
+@data.command()
+@click.argument("source", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 def info(source: str, as_json: bool) -> None:
     """Describe a data set: a file, or a built-in name (digits)."""

@@ -19,6 +19,7 @@ from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
 from capacity.data.parquet import import_parquet
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
+from capacity.data.shuffling import shuffle_dataset
 from capacity.data.text import TEXT_UNITS, import_text
 from capacity.data.uci import import_adult, import_covtype
 from capacity.data.visual_words import write_visual_words
@@ -62,5 +63,6 @@ __all__ = [
     "load_vocabulary",
     "open_dataset",
     "save_dataset",
+    "shuffle_dataset",
     "write_visual_words",
 ]

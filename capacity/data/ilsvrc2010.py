@@ -46,7 +46,8 @@ def import_ilsvrc2010(
         enough. The validation images become the test split.
     out : str or Path
         The HDF5 file to make: counts in the smallest of uint8, int16 and int32 that holds the largest. The training
-        rows are in the order of the files' names, then of the images in them.
+        rows are in a random order, that of seed 0: a file of the challenge holds one class, and rows that are read in
+        windows should not.
     devkit : str or Path
         The folder of the development kit, for data/meta.mat and data/ILSVRC2010_validation_ground_truth.txt. A class'
         index is its ILSVRC2010_ID - 1, its name its WNID and first word.
@@ -83,7 +84,7 @@ def import_ilsvrc2010(
             progress(source.stat().st_size)
     provenance = {
         "importer": "ilsvrc2010",
-        "options": {"normalisation": normalisation},
+        "options": {"normalisation": normalisation, "shuffle": 0},
         "training_images_in_devkit": sum(synset.images for synset in synsets),
     }
     class_names = [f"{synset.wnid} {synset.word}" for synset in synsets]
@@ -115,6 +116,7 @@ def _write(files: FeatureFiles, parts: Parts, labels: _Labels, out: Path, **desc
         classes=CLASSES,
         samples=sum(len(classes[source]) for source in files.train.values()),
         test_samples=sum(len(classes[source]) for source in files.validation),
+        shuffle=0,
         **described,
     ) as writer:
         for split, chosen in (("train", files.train.values()), ("test", files.validation)):

@@ -102,6 +102,20 @@ class Windows:
         return min(batches, -(-len(reader) // batch)) * batch
 
 
+def unevenness(stream: Stream, labels: NDArray[np.int32]) -> float:
+    """Return how far the windows of an epoch are from a fair sample of the classes, 0 (each is one) to 1.
+
+    The mean total variation distance between the labels (N,) of a window and all labels.
+    """
+    whole = np.bincount(labels) / len(labels)
+    distances = []
+    for begin in range(0, len(labels), stream.rows):
+        ranges = stream.ranges(0, begin, min(begin + stream.rows, len(labels)))
+        counts = sum(np.bincount(labels[start:stop], minlength=len(whole)) for start, stop in ranges)
+        distances.append(np.abs(counts / np.sum(counts) - whole).sum() / 2)
+    return float(np.mean(distances))
+
+
 class Stream:
     """The rows of a split, window by window, epoch after epoch; the window after the present one is read meanwhile.
 
@@ -119,7 +133,8 @@ class Stream:
         self._seed = seed
         self._per_epoch = -(-len(reader) // rows)
         self._pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="capacity-reader")
-        self._slots = [np.empty((min(rows, len(reader)), reader.shape[1]), reader.dtype) for _ in range(2)]
+        size = (min(rows, len(reader)), reader.shape[1])
+        self._slots = [np.empty(size, reader.dtype) for _ in range(2)]  # taken from the system as they are filled
         self._loading: list[_Loading | None] = [None, None]
 
     def part(self, epoch: int, position: int) -> Part:
@@ -159,7 +174,7 @@ class Stream:
         epoch, within = divmod(number, self._per_epoch)
         begin = within * self.rows
         end = min(begin + self.rows, len(self.reader))
-        ranges = list(self._ranges(epoch, begin, end))
+        ranges = list(self.ranges(epoch, begin, end))
         rows = np.concatenate([np.arange(start, stop) for start, stop in ranges])
         features, at, futures = self._slots[slot][: end - begin], 0, []
         for start, stop in ranges:
@@ -168,7 +183,7 @@ class Stream:
             at += stop - start
         self._loading[slot] = _Loading(Part(begin, number, rows, features), futures)
 
-    def _ranges(self, epoch: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    def ranges(self, epoch: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield the ranges of rows, in order, that are at positions begin .. end - 1 of an epoch's pieces."""
         count, piece = len(self.reader), self.reader.piece_rows
         pieces = np.arange(-(-count // piece))

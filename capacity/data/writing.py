@@ -25,10 +25,12 @@ from capacity.data.layout import (
     VERSION,
     SplitHash,
     content_digest,
+    row_blocks,
     row_scale,
     storage_dtype,
     to_storage,
 )
+from capacity.engine.random import PURPOSE_SHUFFLE, permutation
 from capacity.errors import InputError
 from capacity.files import flush_folder
 
@@ -39,12 +41,26 @@ _NO_DIGEST = np.bytes_(b"0" * 64)
 class _Part:
     """One split while it is written: how many rows there will be, how many there are, and where they go."""
 
-    samples: int
+    labels: NDArray[np.int32]
+    row_scale: NDArray[np.float32]
+    shuffle: int | None = None
     written: int = 0
     features_at: int = 0
     labels_at: int = 0
     scale_at: int = 0
     content: SplitHash = field(default_factory=SplitHash)
+
+    @property
+    def samples(self) -> int:
+        """How many rows were announced."""
+        return len(self.labels)
+
+    def places(self, count: int) -> NDArray[np.int64]:
+        """Return the rows of the file that the next rows become, (n,)."""
+        arrived = np.arange(self.written, self.written + count)
+        if self.shuffle is None:
+            return arrived
+        return permutation(self.shuffle, PURPOSE_SHUFFLE, 0, self.samples, arrived)
 
 
 class DatasetWriter:
@@ -66,6 +82,9 @@ class DatasetWriter:
         K.
     samples, test_samples : int
         How many rows will be appended to each split.
+    shuffle : int, optional
+        Seed, 0..2^64-1, of a random order in which the training rows are written. Whoever reads them in windows meets
+        neighbours of the file together, and they should not be of one class. Default: the order in which they come.
     name, class_names, feature_names, scale, normalisation, provenance
         As in `Dataset`. Defaults: the file's stem; "0".."K-1"; none; 1; "none"; only the version that wrote the file.
     """
@@ -79,6 +98,7 @@ class DatasetWriter:
         classes: int,
         samples: int,
         test_samples: int = 0,
+        shuffle: int | None = None,
         name: str | None = None,
         class_names: Sequence[str] = (),
         feature_names: Sequence[str] = (),
@@ -101,10 +121,16 @@ class DatasetWriter:
             feature_names=self._feature_names,
             what=f"{self.path}",
         )
-        counts = zip(SPLITS, (samples, test_samples), strict=True)
-        self._parts = {split: _Part(count) for split, count in counts if count or split == "train"}
-        for split, part in self._parts.items():
-            check_shapes((part.samples, inputs), (part.samples,), f"{self.path}: {split}")
+        counts = dict(zip(SPLITS, (samples, test_samples), strict=True))
+        for split, count in counts.items():
+            if count or split == "train":
+                check_shapes((count, inputs), (count,), f"{self.path}: {split}")
+        self._parts = {
+            split: _Part(np.empty(count, INT32), np.empty(0 if normalisation == "none" else count, FLOAT32))
+            for split, count in counts.items()
+            if count
+        }
+        self._parts["train"].shuffle = shuffle
         self._used = np.zeros(classes, dtype=np.int64)
         self._attributes: dict[str, Any] = {
             "format": FORMAT,
@@ -162,13 +188,17 @@ class DatasetWriter:
         block = self._stored(values, what)
         indices = as_labels(classes, what, classes=self._classes, first_row=part.written)
         check_finite(block, what, first_row=part.written, names=self._feature_names)
+        places = part.places(len(block))
+        part.labels[places] = indices
+        if part.scale_at:
+            part.row_scale[places] = row_scale(block, self._normalisation)
         with self._writing():
-            self._put(part.features_at + part.written * block[:1].nbytes, block)
-            self._put(part.labels_at + part.written * INT32.itemsize, indices)
-            if part.scale_at:
-                scales = row_scale(block, self._normalisation)
-                self._put(part.scale_at + part.written * FLOAT32.itemsize, scales)
-        part.content.update(block, indices)
+            if part.shuffle is None:
+                self._put(part.features_at + part.written * block[:1].nbytes, block)
+                part.content.update(block, indices)
+            else:
+                for place, row in zip(places.tolist(), block, strict=True):
+                    self._put(part.features_at + place * row.nbytes, row)
         part.written += len(block)
         if split == "train":
             self._used += np.bincount(indices, minlength=self._classes)
@@ -189,8 +219,10 @@ class DatasetWriter:
 
     def _put(self, offset: int, values: NDArray[Any]) -> None:
         assert self._file is not None
-        self._file.seek(offset)
-        self._file.write(values.data)
+        rest = memoryview(values).cast("B")
+        while rest:
+            done = os.pwrite(self._file.fileno(), rest, offset)
+            rest, offset = rest[done:], offset + done
 
     def _create(self) -> None:
         """Make the file with its header and with room for the arrays, and note where they lie.
@@ -234,6 +266,13 @@ class DatasetWriter:
             if part.written < part.samples:
                 raise InputError(f"{self.path}: {split} rows end after {part.written} of the {part.samples} announced")
         check_several_classes(self._used, f"{self.path}: training")
+        with self._writing():
+            for part in self._parts.values():
+                self._put(part.labels_at, part.labels)
+                if part.scale_at:
+                    self._put(part.scale_at, part.row_scale)
+                if part.shuffle is not None:
+                    self._hash(part)
         digest = content_digest(
             {split: part.content for split, part in self._parts.items()},
             dtype=self._dtype,
@@ -252,6 +291,16 @@ class DatasetWriter:
                 os.fsync(file.fileno())
             os.replace(self._temporary, self.path)
             flush_folder(self.path.parent)
+
+    def _hash(self, part: _Part) -> None:
+        """Read back the rows of a split that were not written in their order."""
+        assert self._file is not None
+        row_bytes = self._inputs * self._dtype.itemsize
+        for rows in row_blocks(part.samples, row_bytes):
+            count = rows.stop - rows.start
+            data = os.pread(self._file.fileno(), count * row_bytes, part.features_at + rows.start * row_bytes)
+            block = np.frombuffer(data, self._dtype).reshape(count, self._inputs)
+            part.content.update(block, part.labels[rows])
 
     def _discard(self) -> None:
         if self._file is not None:

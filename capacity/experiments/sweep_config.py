@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 OptimizerName = Literal["sgd", "momentum"]
 MetricName = Literal["top1", "top5"]
+MOST_UNEVEN = 0.2
+"""Share of a window's labels that may be other than the whole's before a person is told."""
 
 
 class SweepConfig(StudyConfig):
@@ -70,6 +73,8 @@ class SweepConfig(StudyConfig):
         return open_dataset(self.data, memory=self.memory or default_memory())
 
     def fitted_to(self, dataset: Dataset) -> SweepConfig:
+        from capacity.data.windows import unevenness
+
         self._check_batch(dataset)
         if self.metric == "top5" and dataset.classes <= 5:
             raise InputError(
@@ -78,7 +83,13 @@ class SweepConfig(StudyConfig):
             )
         if dataset.windows is None:
             return self.model_copy(update={"memory": None})
-        dataset.windows.rows(dataset.train.reader, self.batch)  # before anything is written
+        stream = dataset.windows.training(dataset.train.reader, self.batch)
+        if (uneven := unevenness(stream, dataset.train.labels)) > MOST_UNEVEN:
+            warnings.warn(
+                f"the rows of '{dataset.name}' are more or less sorted by class: the windows in which they are read "
+                f"differ from the whole in {uneven:.0%} of their labels; shuffle the file with 'capacity data shuffle'",
+                stacklevel=2,
+            )
         if self.workers > 1:
             raise InputError(
                 f"workers must be 1 for '{dataset.name}', got {self.workers}: it is larger than memory, and read once "
