@@ -1,0 +1,25 @@
+"""`python -m bench windows` runs from end to end. How fast anything is is not tested."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import __main__
+from capacity.data import write_visual_words
+
+
+@pytest.mark.slow
+def test_windows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_visual_words(tmp_path / "counts.h5", 40_000)
+    arguments = ["--data", tmp_path / "counts.h5", "--memory", "36MB", "--rounds", 2, "--steps", 5]
+    assert __main__.main(["windows", *map(str, arguments), "--out", str(tmp_path / "out.json")]) == 0
+    results = json.loads((tmp_path / "out.json").read_text())
+    assert set(results["training"]) == {"memory", "36MB"}
+    assert all(way["us"]["median"] > 0 and way["peak_bytes"] > 2**24 for way in results["training"].values())
+    assert results["sweep"]["peak_bytes"] > 2**24
+    printed = capsys.readouterr().out
+    assert "of the speed in memory, 95% wanted:" in printed
+    assert "capacity sweep, one epoch of 0.04 GB with --memory 36MB:" in printed
