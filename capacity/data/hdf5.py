@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from capacity.data.probe import survives
+from capacity.data.sources import DEFLATE_RATIO, FREE_BYTES
 from capacity.errors import InputError
-
-_RATIO, _FREE_BYTES = 1032, 1 << 20
-"""No array is larger than what deflate, at its best 1032 : 1, makes of its stored bytes; small ones may be."""
 
 _DEPTH, _WIDTH = 3, 64
 """How far the look goes into groups, and how many names of each it takes."""
@@ -88,7 +86,7 @@ def _check_stored(found: Any, what: str, path: Path) -> None:
     stored, offset = found.id.get_storage_size(), found.id.get_offset()
     largest = max(size, math.prod(found.chunks or ()) * dtype.itemsize)
     whole = size <= stored and (offset or 0) + size <= room
-    packed = 0 < stored <= room and largest <= stored * _RATIO + _FREE_BYTES
+    packed = 0 < stored <= room and largest <= stored * DEFLATE_RATIO + FREE_BYTES
     if size and not (packed if found.chunks else whole):
         raise InputError(
             f"{what} have the shape {found.shape}, {size} bytes, of which the file holds {min(stored, room)}: it is "
@@ -151,8 +149,10 @@ def _look_into(group: Any, path: Path, depth: int) -> None:
 
 
 def text(value: Any) -> str:
-    """Return an attribute as text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    """Return an attribute as text; ValueError where it is not UTF-8."""
+    found = value.decode() if isinstance(value, bytes) else str(value)
+    found.encode()  # h5py hides what is not UTF-8 in surrogates
+    return found
 
 
 def texts(value: Any) -> tuple[str, ...]:

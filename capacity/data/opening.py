@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.data.checks import as_labels, check_finite, check_header, check_several_classes, check_shapes
+from capacity.data.checks import as_labels, check_finite, check_header, check_several_classes, check_shapes, class_count
 from capacity.data.dataset import Dataset, Split
 from capacity.data.hdf5 import array, attribute, hdf5_file, json_object, text, texts
 from capacity.data.layout import FORMAT, VERSION, SplitHash, content_digest, row_blocks, storage_dtype, to_storage
@@ -73,7 +73,7 @@ def _read(file: Any, path: Path) -> Dataset:
         )
 
     largest = max(int(split.labels.max()) for split in splits.values())
-    classes = attribute(file, "classes", operator.index, largest + 1, path)
+    classes = attribute(file, "classes", class_count, largest + 1, path)
     class_names = attribute(file, "class_names", texts, tuple(map(str, range(classes))), path)
     feature_names = attribute(file, "feature_names", texts, (), path)
     scale = attribute(file, "scale", float, 1.0, path)

@@ -20,9 +20,7 @@ def main(names: list[str]) -> int:
     faults = 0
     with tempfile.TemporaryDirectory() as folder:
         for outcome in worker.run_all(chosen, Path(folder)):
-            print(
-                f"{outcome.case}: exit code {outcome.code} after {outcome.seconds:.2f} s\n{outcome.said.rstrip()}"
-            )
+            print(f"{outcome.case}: exit code {outcome.code} after {outcome.seconds:.2f} s\n{outcome.said.rstrip()}")
             faults += bool(outcome.fault)
             print(f"FAULT: {outcome.fault}" if outcome.fault else "as promised")
     return min(faults, 1)

@@ -73,7 +73,9 @@ class Format:
     target : str or None
         What the command makes.
     seal : callable, optional
-        Puts sizes and checksums right after a change, so that it is met deeper in the file; without it none are.
+        Every spoiled file comes a second time with its sizes and checksums put right, so that it is met deeper inside.
+    stride : int
+        One of so many spoiled files is taken, where not every one is asked for.
     crafted : callable
         Cases made by hand.
     """
@@ -86,4 +88,5 @@ class Format:
     bytes: Callable[[bytes], Iterable[int]]
     target: str | None = "out.h5"
     seal: Seal | None = None
+    stride: int = 1
     crafted: Callable[[], Iterator[Case]] = _nothing

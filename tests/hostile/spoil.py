@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,23 +24,26 @@ _STORMS, _PLACES = 40, 40
 def cases(row: Format, *, every: bool = False) -> Iterator[Case]:
     """Yield the cases of a format: the valid input, spoiled ones, those made by hand.
 
-    Each byte is changed by one pattern, or by each of them on request.
+    With `every`, each byte is changed by every pattern and no case is left out.
     """
     files = row.seed()
     whole = files[row.spoiled]
-
-    def case(what: str, change: Callable[[], bytes], *, valid: bool = False) -> Case:
-        def make() -> Files:
-            return {**files, row.spoiled: change()}
-
-        return Case(f"{row.name}/{what}", row.arguments, make, row.target, valid=valid)
-
-    yield case("whole", lambda: whole, valid=True)
-    for what, change in _changes(row, whole, every=every):
-        yield case(what, change)
-        if row.seal is not None:
-            yield case(f"{what}, sealed", functools.partial(_sealed, row.seal, change, whole))
+    yield Case(f"{row.name}/whole", row.arguments, row.seed, row.target, valid=True)
+    for what, change in itertools.islice(_spoiled(row, whole, every=every), None, None, 1 if every else row.stride):
+        make = functools.partial(_files, files, row.spoiled, change)
+        yield Case(f"{row.name}/{what}", row.arguments, make, row.target)
     yield from row.crafted()
+
+
+def _files(files: Files, name: str, change: Callable[[], bytes]) -> Files:
+    return {**files, name: change()}
+
+
+def _spoiled(row: Format, whole: bytes, *, every: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    for what, change in _changes(row, whole, every=every):
+        yield what, change
+        if row.seal is not None:
+            yield f"{what}, sealed", functools.partial(_sealed, row.seal, change, whole)
 
 
 def _sealed(seal: Seal, change: Callable[[], bytes], whole: bytes) -> bytes:
