@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from capacity.cli.words import printable
+
 if TYPE_CHECKING:
     from capacity.data import Dataset
 
@@ -61,7 +63,7 @@ def lines_of(facts: dict[str, Any]) -> list[str]:
         *((f"  {key}", _brief(value)) for key, value in facts["provenance"].items()),
     ]
     width = max(len(label) for label, _ in rows)
-    return [f"{label:{width}}  {text}".rstrip() for label, text in rows]
+    return [f"{label:{width}}  {printable(text)}".rstrip() for label, text in rows]
 
 
 def _balance(facts: dict[str, Any]) -> list[str]:

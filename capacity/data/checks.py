@@ -84,6 +84,9 @@ def check_header(
     """Require what is stored once per file to be usable and to agree with itself."""
     if classes < 2:
         raise InputError(f"{what} has {classes} class: expected at least two")
+    wrong = next((name for name in (*class_names, *feature_names) if "\0" in name), None)
+    if wrong is not None:
+        raise InputError(f"{what} has a name with a NUL character ({wrong!r:.60}): expected text")
     if not (np.isfinite(scale) and scale > 0):
         raise InputError(f"{what} has the scale {scale}: expected a positive finite number")
     if len(class_names) != classes:

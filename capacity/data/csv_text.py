@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.data.sources import is_gzip, reading
+from capacity.data.sources import is_gzip, open_source, reading, reason
 from capacity.errors import InputError, did_you_mean
 
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "NULL", "null")
 """Cells with one of these texts are missing values."""
+
+MAX_COLUMNS = 1 << 15
+"""A column is work of its own in every block; tables that are wider are arrays, which other formats hold better."""
 
 _BLOCK_BYTES = 4 << 20
 
@@ -49,6 +53,7 @@ class CsvText:
     def __init__(self, path: Path, *, header: bool) -> None:
         self.path, self._header = path, header
         with _parsing(self.path):
+            self._check_width()
             self._columns: list[str] = self._reader([]).schema.names
         self.names = [column.strip() for column in self._columns]
         if header:
@@ -96,6 +101,13 @@ class CsvText:
             csv.ConvertOptions(column_types=dict.fromkeys(text_columns, pa.string()), strings_can_be_null=False),
         )
 
+    def _check_width(self) -> None:
+        """Count the columns before pyarrow does: it takes much memory for each, and aborts without it."""
+        with open_source(self.path) as file:
+            columns = 1 + re.split(rb"[\r\n]", file.read(_BLOCK_BYTES), maxsplit=1)[0].count(b",")
+        if columns > MAX_COLUMNS:
+            raise InputError(f"{self.path} has {columns} columns: expected at most {MAX_COLUMNS}; use an .npz archive")
+
     def _check_names(self) -> None:
         advice = "if the first line is not a header, say so (--no-header, header=False)"
         if all(_is_number(name) for name in self.names):
@@ -112,8 +124,8 @@ def _parsing(path: Path) -> Iterator[None]:
     try:
         with reading(path):
             yield
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path} is not a comma-separated table in UTF-8: {' '.join(str(error).split())}") from error
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a comma-separated table in UTF-8: {reason(error)}") from error
 
 
 def nulls(column: Any) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from capacity.data.probe import survives
-from capacity.data.sources import DEFLATE_RATIO, FREE_BYTES
+from capacity.data.sources import DEFLATE_RATIO, FREE_BYTES, reason
 from capacity.errors import InputError
 
 _DEPTH, _WIDTH = 3, 64
@@ -38,8 +38,7 @@ def hdf5_file(path: Path) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())  # HDF5 breaks its lines
-        raise InputError(f"{path} cannot be read, it may be truncated or damaged: {reason}") from error
+        raise InputError(f"{path} cannot be read, it may be truncated or damaged: {reason(error)}") from error
 
 
 def find(file: Any, key: str, path: Path) -> Any:
@@ -77,7 +76,7 @@ def _check_stored(found: Any, what: str, path: Path) -> None:
     try:
         dtype = found.dtype
     except (TypeError, ValueError) as error:
-        raise InputError(f"{what} have a type without an equivalent ({error}): expected numbers") from error
+        raise InputError(f"{what} have a type without an equivalent ({reason(error)}): expected numbers") from error
     if dtype.kind not in "biuf":
         raise InputError(f"{what} have the type {dtype}: expected an array of whole or floating-point numbers")
     if found.shape is None:
@@ -102,9 +101,8 @@ def attribute(file: Any, key: str, read: Callable[[Any], Any], default: Any, pat
         _check_attribute(file, key, path)
         return read(file.attrs[key])
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"{path}: attribute '{key}' cannot be read ({reason}): see the layout's description"
+            f"{path}: attribute '{key}' cannot be read ({reason(error)}): see the layout's description"
         ) from error
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from capacity.data.arrays import save_dataset
 from capacity.data.dataset import Dataset
-from capacity.data.sources import DEFLATE_RATIO, FREE_BYTES, describe, reading
+from capacity.data.sources import DEFLATE_RATIO, FREE_BYTES, describe, reading, reason
 from capacity.errors import InputError, did_you_mean
 
 
@@ -74,13 +74,14 @@ def _arrays(source: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         if not zipfile.is_zipfile(source):
             raise InputError(f"{source} is not an .npz archive, or it is truncated: make it with numpy.savez")
         try:
-            with zipfile.ZipFile(source) as archive:
+            with zipfile.ZipFile(source) as archive, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd Python in a header
                 members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
                 return {
                     name: _member(archive, info) if name in names else np.empty(0) for name, info in members.items()
                 }
         except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
-            raise InputError(f"{source} is damaged or holds more than plain arrays: {error}") from error
+            raise InputError(f"{source} is damaged or holds more than plain arrays: {reason(error)}") from error
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
@@ -92,7 +93,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
         if dtype.hasobject:
             raise ValueError(f"'{info.filename}' holds pickled objects, which are never loaded")
         size = math.prod(shape) * dtype.itemsize
-        if min(shape, default=0) < 0 or size > info.file_size:
+        if any(type(length) is not int or length < 0 for length in shape) or size > info.file_size:
             raise ValueError(f"'{info.filename}' has the shape {shape} and only {info.file_size} bytes")
         if size > info.compress_size * DEFLATE_RATIO + FREE_BYTES:
             raise ValueError(f"'{info.filename}' has the shape {shape} and only {info.compress_size} bytes stored")
@@ -108,9 +109,7 @@ def _npy_header(stream: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     try:
         version = npy.read_magic(stream)  # type: ignore[no-untyped-call]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd Python in the header
-            shape, _, dtype = readers[version](stream)  # type: ignore[no-untyped-call]
+        shape, _, dtype = readers[version](stream)  # type: ignore[no-untyped-call]
     except (zipfile.BadZipFile, zlib.error, EOFError):
         raise
     except Exception as error:  # the header is an expression of Python: its readers raise whatever comes to them

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 from capacity.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_LONGEST_REASON = 200
 
 DEFLATE_RATIO, FREE_BYTES = 1032, 1 << 20
 """Content that is announced as larger than `DEFLATE_RATIO` times what is stored, the best that deflate can do, is not
@@ -50,6 +51,12 @@ def most_bytes(path: Path) -> int:
 def open_source(path: Path) -> BinaryIO:
     """Open for reading, decompressed."""
     return cast(BinaryIO, gzip.open(path, "rb")) if is_gzip(path) else path.open("rb")
+
+
+def reason(error: Exception) -> str:
+    """Return what a library says of a file, on one line: it may quote the file, at any length."""
+    said = " ".join(str(error).split()).rstrip(" .:")
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}..."
 
 
 def describe(path: Path) -> dict[str, Any]:

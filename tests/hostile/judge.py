@@ -20,7 +20,9 @@ def fault_of(code: int, said: str) -> str:
         return f"what was made or opened cannot be used: {said}"
     if code not in (0, 2):
         return f"exit code {code}: {said}"
-    return "" if code == 0 else _fault_of_sentence(said)
+    if code == 0:
+        return f"not quiet: {said!r}" if said else ""
+    return _fault_of_sentence(said)
 
 
 def _fault_of_sentence(said: str) -> str:
