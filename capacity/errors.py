@@ -25,7 +25,7 @@ class DeviceError(CapacityError):
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return ' (did you mean X?)' for the nearest valid name, or the valid names, the first of many, when none is near."""
+    """Return ' (did you mean X?)' for the nearest valid name, or valid names (the first of many) when none is."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

@@ -114,7 +114,7 @@ def _check_format(file: Any, path: Path) -> None:
     found = attribute(file, "format", text, FORMAT, path)
     version = attribute(file, "format_version", operator.index, VERSION, path)
     if found != FORMAT:
-        raise InputError(f"{path} is an HDF5 file of the format '{found}': expected '{FORMAT}'")
+        raise InputError(f"{path} is an HDF5 file of the format '{found[:60]}': expected '{FORMAT}'")
     if version > VERSION:
         raise InputError(f"{path} has layout version {version}, expected at most {VERSION}: update capacity")
 

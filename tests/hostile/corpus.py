@@ -9,12 +9,26 @@ from tests.hostile.case import Case, Format
 
 _HDF5 = (hdf5_seeds.words, hdf5_seeds.metadata)
 _INFO = ("data", "info", hdf5_seeds.FILE)
-_SWEEP = ("sweep", "--widths", "2", "--epochs", "1", "--seeds", "1", "--quiet", "--out", "study", hdf5_seeds.FILE)
+_SWEEP = (
+    "sweep",
+    "--widths",
+    "2",
+    "--epochs",
+    "1",
+    "--seeds",
+    "1",
+    "--batch",
+    "4",
+    "--quiet",
+    "--out",
+    "study",
+    hdf5_seeds.FILE,
+)
 
 FORMATS = (
-    Format("hdf5", hdf5_seeds.ours, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 3, hdf5_crafted.cases),
-    Format("hdf5-oldest", hdf5_seeds.oldest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 5),
-    Format("hdf5-newest", hdf5_seeds.newest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 3),
+    Format("hdf5", hdf5_seeds.ours, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 5, hdf5_crafted.cases),
+    Format("hdf5-oldest", hdf5_seeds.oldest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 7),
+    Format("hdf5-newest", hdf5_seeds.newest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 5),
     Format("hdf5-sweep", hdf5_seeds.oldest, hdf5_seeds.FILE, _SWEEP, *_HDF5, "study", hdf5_seeds.seal, 400),
     Format("npz", npz.stored, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", npz.seal, 2, npz.cases),
     Format("npz-deflated", npz.deflated, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", None, 2),

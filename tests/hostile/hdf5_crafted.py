@@ -247,7 +247,21 @@ _ALLOWED: dict[str, Callable[[Any], None]] = {
 def cases() -> Iterator[Case]:
     """Yield each file for `capacity data info`, and the refused ones for `capacity sweep`."""
     info = ("data", "info", FILE)
-    sweep = ("sweep", "--widths", "2", "--epochs", "1", "--seeds", "1", "--quiet", "--out", "study", FILE)
+    sweep = (
+        "sweep",
+        "--widths",
+        "2",
+        "--epochs",
+        "1",
+        "--seeds",
+        "1",
+        "--batch",
+        "4",
+        "--quiet",
+        "--out",
+        "study",
+        FILE,
+    )
     for name, fill in _REFUSED.items():
         make = functools.partial(_files, fill)
         yield Case(f"hdf5/{name}", info, make, None, refused=True)

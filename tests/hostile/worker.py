@@ -29,7 +29,7 @@ CPU_SECONDS, WALL_SECONDS = 10, 100
 """The bounds of a case. Wall time is there for hangs: the machine may be shared by many."""
 
 _FILE_BYTES = 64 * MEGABYTE
-_BATCH = 100
+_BATCH = 400
 
 
 @dataclass(frozen=True)
