@@ -22,6 +22,9 @@ from capacity.errors import InputError
 _DEPTH, _WIDTH = 3, 64
 """How far the look goes into groups, and how many names of each it takes."""
 
+_READ_BYTES = 16 << 20
+"""Arrays up to this size are read whole by the look."""
+
 
 @contextmanager
 def hdf5_file(path: Path) -> Iterator[Any]:
@@ -138,12 +141,20 @@ def _look_into(group: Any, path: Path, depth: int) -> None:
             if isinstance(found, h5py.Group) and depth > 1:
                 _look_into(found, path, depth - 1)
             elif isinstance(found, h5py.Dataset):
-                found = array(group, name, path)
-                if found.chunks:
-                    found.id.chunk_iter(lambda chunk: None)
-                _ = found[:1], found[-1:]
-                if found.ndim == 1:
-                    _ = found[()]
+                _look_at_values(array(group, name, path))
+
+
+def _look_at_values(found: Any) -> None:
+    """Read an array that is small or is labels; of others what lies in one piece is mapped, and of chunks the odd ones
+    show what the filters do.
+    """
+    if found.nbytes <= _READ_BYTES or found.ndim == 1:
+        _ = found[()]
+    elif found.chunks:
+        chunks: list[tuple[int, tuple[int, ...]]] = []
+        found.id.chunk_iter(lambda chunk: chunks.append((chunk.size, chunk.chunk_offset)))
+        for _, start in (min(chunks), max(chunks), chunks[0], chunks[-1]):
+            _ = found[start]
 
 
 def text(value: Any) -> str:

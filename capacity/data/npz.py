@@ -108,8 +108,8 @@ def _npy_header(stream: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]
     """Return shape and dtype of an .npy file."""
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     try:
-        version = npy.read_magic(stream)  # type: ignore[no-untyped-call]
-        shape, _, dtype = readers[version](stream)  # type: ignore[no-untyped-call]
+        version = npy.read_magic(stream)
+        shape, _, dtype = readers[version](stream)
     except (zipfile.BadZipFile, zlib.error, EOFError):
         raise
     except Exception as error:  # the header is an expression of Python: its readers raise whatever comes to them

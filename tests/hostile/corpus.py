@@ -26,12 +26,12 @@ _SWEEP = (
 )
 
 FORMATS = (
-    Format("hdf5", hdf5_seeds.ours, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 5, hdf5_crafted.cases),
-    Format("hdf5-oldest", hdf5_seeds.oldest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 7),
-    Format("hdf5-newest", hdf5_seeds.newest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 5),
+    Format("hdf5", hdf5_seeds.ours, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 7, hdf5_crafted.cases),
+    Format("hdf5-oldest", hdf5_seeds.oldest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 10),
+    Format("hdf5-newest", hdf5_seeds.newest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 7),
     Format("hdf5-sweep", hdf5_seeds.oldest, hdf5_seeds.FILE, _SWEEP, *_HDF5, "study", hdf5_seeds.seal, 400),
-    Format("npz", npz.stored, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", npz.seal, 2, npz.cases),
-    Format("npz-deflated", npz.deflated, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", None, 2),
+    Format("npz", npz.stored, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", npz.seal, 3, npz.cases),
+    Format("npz-deflated", npz.deflated, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", None, 3),
     Format("idx", idx.plain, "x", idx.IMPORT, idx.every_byte, idx.every_byte, crafted=idx.cases),
     Format("idx-labels", idx.plain, "y", idx.IMPORT, idx.every_byte, idx.every_byte),
     Format("idx-gzipped", idx.gzipped, "x", idx.IMPORT, idx.every_byte, idx.every_byte),

@@ -29,7 +29,7 @@ def _fault_of_sentence(said: str) -> str:
     sentence = said.removeprefix(_PREFIX).strip()
     if not said.startswith(_PREFIX) or said.count("\n") != 1 or not said.endswith("\n"):
         return f"not one line on stderr: {said!r}"
-    if not _SHORTEST < len(sentence) < _LONGEST or "Traceback" in said or sentence.endswith((":", "()", ": None")):
+    if not _SHORTEST < len(sentence) < _LONGEST or "Traceback" in said or sentence.endswith((":", ": None")):
         return f"not a sentence: {said!r}"
     if not sentence.isprintable():
         return f"characters that cannot be shown: {said!r}"
