@@ -13,6 +13,9 @@ from capacity.errors import InputError
 MAX_CATEGORIES = 1000
 """More different texts than this in a column mean names or numbers with a typing error, not categories."""
 
+_LARGEST_EXACT = 2.0**53
+"""Larger whole numbers are not told apart in float64."""
+
 
 class Column(Protocol):
     """A feature column of a table. `learn` sees every block once, in order, before `encode` is used."""
@@ -152,7 +155,7 @@ class Labels:
             self._found.update(values.unique().to_pylist())
             return
         found = _numbers(values)
-        wrong = ~np.isfinite(found) | (found != np.trunc(found))
+        wrong = ~np.isfinite(found) | (found != np.trunc(found)) | (np.abs(found) > _LARGEST_EXACT)
         if wrong.any():
             raise InputError(
                 f"label column '{self.name}' holds {found[wrong][0]} in data row {rows[wrong][0]}: expected a class, "

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-_SECONDS, _BYTES_A_SECOND = 1.0, 10e6
+_SECONDS, _BYTES_A_SECOND = 0.5, 10e6
 """CPU time that a look may take: far more than any good file needs, and something for its size."""
 
 _SURVIVED: set[tuple[int, ...]] = set()
