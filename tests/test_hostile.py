@@ -13,7 +13,7 @@ from tests.hostile.corpus import FORMATS, corpus
 from tests.hostile.hdf5_seeds import FILE, newest, ours, seal
 from tests.hostile.lookup3 import lookup3
 
-PARTS = 8
+PARTS = 6
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the bound of memory is that of Linux")

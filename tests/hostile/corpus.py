@@ -26,9 +26,9 @@ _SWEEP = (
 )
 
 FORMATS = (
-    Format("hdf5", hdf5_seeds.ours, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 7, hdf5_crafted.cases),
-    Format("hdf5-oldest", hdf5_seeds.oldest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 10),
-    Format("hdf5-newest", hdf5_seeds.newest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 7),
+    Format("hdf5", hdf5_seeds.ours, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 9, hdf5_crafted.cases),
+    Format("hdf5-oldest", hdf5_seeds.oldest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 14),
+    Format("hdf5-newest", hdf5_seeds.newest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 9),
     Format("hdf5-sweep", hdf5_seeds.oldest, hdf5_seeds.FILE, _SWEEP, *_HDF5, "study", hdf5_seeds.seal, 400),
     Format("npz", npz.stored, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", npz.seal, 3, npz.cases),
     Format("npz-deflated", npz.deflated, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", None, 3),
@@ -36,9 +36,9 @@ FORMATS = (
     Format("idx-labels", idx.plain, "y", idx.IMPORT, idx.every_byte, idx.every_byte),
     Format("idx-gzipped", idx.gzipped, "x", idx.IMPORT, idx.every_byte, idx.every_byte),
     Format("idx-float32", idx.numbers, "x", idx.IMPORT, idx.every_byte, idx.every_byte),
-    Format("idx-folder", idx.folder, "t10k-images-idx3-ubyte", idx.FOLDER, idx.every_byte, idx.every_byte),
+    Format("idx-folder", idx.folder, "t10k-images-idx3-ubyte", idx.FOLDER, idx.every_byte, idx.every_byte, stride=2),
     Format("csv", csv.table, csv.FILE, csv.IMPORT, csv.every_byte, csv.every_byte, crafted=csv.cases),
-    Format("csv-gzipped", csv.gzipped, csv.FILE, csv.IMPORT, csv.every_byte, csv.every_byte),
+    Format("csv-gzipped", csv.gzipped, csv.FILE, csv.IMPORT, csv.every_byte, csv.every_byte, stride=2),
     Format("csv-bare", csv.bare, csv.FILE, csv.NO_HEADER, csv.every_byte, csv.every_byte),
 )
 
