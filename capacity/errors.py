@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_LIST = 300
+
 
 class CapacityError(Exception):
     """Base of every error this package raises on purpose; the command line prints it and exits with code 2."""
@@ -23,7 +25,10 @@ class DeviceError(CapacityError):
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return ' (did you mean X?)' for the nearest valid name, or the valid names when none is near."""
+    """Return ' (did you mean X?)' for the nearest valid name, or valid names (the first of many) when none is."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1)
-    return f" (did you mean '{close[0]}'?)" if close else f" (valid names: {', '.join(names)})"
+    if close:
+        return f" (did you mean '{close[0]}'?)"
+    listed = ", ".join(names)
+    return f" (valid names: {listed if len(listed) <= _LONGEST_LIST else listed[:_LONGEST_LIST] + '...'})"

@@ -145,7 +145,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     assert refused > 60
     with pytest.raises(InputError, match="not found"):
         import_parquet(tmp_path / "none", tmp_path / "d.h5", label="kind")
-    with pytest.raises(InputError, match="is a directory"):
+    with pytest.raises(InputError, match="it is a folder"):
         import_parquet(tmp_path, tmp_path / "d.h5", label="kind")
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from capacity import __version__
+from capacity.cli.words import printable
 from capacity.errors import CapacityError, did_you_mean
 
 COMMANDS = {
@@ -96,7 +97,7 @@ def _run(args: Sequence[str] | None) -> int:
     except (click.ClickException, CapacityError, MemoryError, OSError) as error:
         if isinstance(error, OSError) and error.filename is None:
             raise  # no file of the user's, so no mistake of his
-        click.echo(f"capacity: error: {_sentence(error)}", err=True)
+        click.echo(f"capacity: error: {printable(_sentence(error))}", err=True)
         return 2
     return 0
 

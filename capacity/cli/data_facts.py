@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from capacity.cli.words import printable
+
 if TYPE_CHECKING:
     from capacity.data import Dataset
 
@@ -68,7 +70,7 @@ def lines_of(facts: dict[str, Any]) -> list[str]:
 def aligned(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Lay out a label and a value a line."""
     width = max(len(label) for label, _ in rows)
-    return [f"{label:{width}}  {text}".rstrip() for label, text in rows]
+    return [f"{label:{width}}  {printable(text)}".rstrip() for label, text in rows]
 
 
 def _divided(facts: dict[str, Any]) -> str:

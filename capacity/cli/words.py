@@ -1,4 +1,4 @@
-"""Times and rates as people read them."""
+"""Times, rates and texts of files as people read them."""
 
 from __future__ import annotations
 
@@ -29,3 +29,8 @@ def rate(examples_per_second: float) -> str:
 def plural(count: int, noun: str) -> str:
     """Return "1 trial", "48 trials"."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def printable(text: str) -> str:
+    """Return a text with what a terminal would obey, and half characters, written as escapes: it may be of a file."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

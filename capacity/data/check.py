@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from capacity.data.check_result import DatasetCheck, Finding, SplitCheck
 from capacity.data.checks import as_labels, header_problems, shape_problems
 from capacity.data.duplicates import EqualRows, Leakage, duplicates, leakage
-from capacity.data.hdf5 import array, attribute, hdf5_file, json_object, text, texts
+from capacity.data.hdf5 import array, attribute, features_in, hdf5_file, json_object, text, texts
 from capacity.data.label_survey import largest_class, survey_labels
 from capacity.data.layout import SPLITS, content_digest
 from capacity.data.opening import check_format, locate
 from capacity.data.split_comparison import comparable, equal_rows_of, label_numbers
-from capacity.data.survey import Rows, SplitSurvey, check_size
+from capacity.data.survey import Rows, SplitSurvey
 from capacity.data.verdict import SPLIT_WORDS, findings
 from capacity.errors import InputError
 
@@ -137,22 +137,21 @@ class _Check:
 
     def _open(self, split: str) -> None:
         """Look at the arrays of a split, and keep what can be read in rows."""
-        features = labels = None
-        with self._noted("missing", split):
-            features = array(self._file, f"{split}/features", self._path)
-        with self._noted("missing", split):
+        features = values = labels = None
+        with self._noted("unreadable", split):
+            features, values = features_in(self._file, split, self._path)
+        with self._noted("unreadable", split):
             labels = array(self._file, f"{split}/labels", self._path)
         word = SPLIT_WORDS[split]
-        if features is not None and labels is not None:
-            for problem in shape_problems(features.shape or (), labels.shape or ()):
+        if features is not None and (features is not values or (features.ndim == 2 and features.size)):
+            with self._noted("unreadable", split):
+                self.rows[split] = Rows(features, values, self._path, f"{word} features")
+        shape = self.rows[split].shape if split in self.rows else getattr(features, "shape", None)
+        if shape is not None and labels is not None:
+            for problem in shape_problems(shape, labels.shape):
                 self._problem("shape", split, f"{word} {problem}")
-        if features is not None and features.ndim == 2 and features.size:
-            with self._noted("type", split):
-                check_size(features, self._path, f"{word} features")
-                self.rows[split] = Rows(features, f"{word} features")
         if labels is not None and labels.ndim == 1 and labels.size:
-            with self._noted("type", split):
-                check_size(labels, self._path, f"{word} labels")
+            with self._noted("unreadable", split):
                 as_labels(np.empty(0, labels.dtype), word)
                 self._stored_labels[split] = labels
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,8 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from capacity.data.layout import INT32, NORMALISATIONS
 from capacity.errors import InputError, did_you_mean
 
-MAX_CLASSES = 10**6
-"""More than any softmax layer here will have: it is no number of classes but a wrong label."""
+MAX_CLASSES = 1 << 20
+"""Names and counts of all classes are kept in memory, and a network has an output for each."""
+
+
+def class_count(value: Any) -> int:
+    """Return K as an int; ValueError where it is none, or more than `MAX_CLASSES`."""
+    classes = operator.index(value)
+    if classes > MAX_CLASSES:
+        raise ValueError(f"{classes} classes, expected at most {MAX_CLASSES}")
+    return classes
 
 
 def check_shapes(features: tuple[int, ...], labels: tuple[int, ...], what: str) -> None:
@@ -54,16 +63,16 @@ def check_finite(features: NDArray[Any], what: str, *, first_row: int = 0, names
 
 
 def as_labels(values: ArrayLike, what: str, *, classes: int | None = None, first_row: int = 0) -> NDArray[np.int32]:
-    """Return labels (n,) as int32 after checking that they are whole numbers in 0..K-1 (or only >= 0, K unknown)."""
+    """Return labels (n,) as int32 after checking that they are whole numbers in 0..K-1 (K at most `MAX_CLASSES`)."""
     labels = np.asarray(values)
     if labels.dtype.kind not in "biuf":
         raise InputError(f"{what} labels have the type {labels.dtype}: expected whole numbers 0..K-1")
-    limit = np.iinfo(np.int32).max if classes is None else classes
+    limit = MAX_CLASSES if classes is None else classes
     with np.errstate(invalid="ignore"):
         wrong = (labels != np.trunc(labels)) | (labels < 0) | (labels >= limit)
     if wrong.any():
         row = int(np.argmax(wrong))
-        top = "K-1" if classes is None else f"{classes - 1}"
+        top = f"K-1, K at most {MAX_CLASSES}" if classes is None else f"{classes - 1}"
         raise InputError(
             f"{what} labels hold {labels[row]} in row {first_row + row}: expected whole numbers in 0..{top}"
         )
@@ -105,6 +114,9 @@ def header_problems(
         yield f"has {classes} class: expected at least two"
     if classes > MAX_CLASSES:
         yield f"has {classes} classes: expected at most {MAX_CLASSES}; is a label wrong?"
+    wrong = next((name for name in (*(class_names or ()), *feature_names) if "\0" in name), None)
+    if wrong is not None:
+        yield f"has a name with a NUL character ({wrong!r:.60}): expected text"
     if not (np.isfinite(scale) and scale > 0):
         yield f"has the scale {scale}: expected a positive finite number"
     if normalisation not in NORMALISATIONS:

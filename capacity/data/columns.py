@@ -89,17 +89,22 @@ class Numeric:
             )
         self._missing += len(found) - int(present.sum())
         block = found[present & training]
-        if len(block) == 0:
-            return
+        if len(block):
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._merge(block)
+
+    def _merge(self, block: NDArray[np.float64]) -> None:
         total, mean = self._count + len(block), float(block.mean())
         shift = mean - self._mean
-        self._squares += float(np.square(block - mean).sum()) + shift**2 * self._count * len(block) / total
+        self._squares += float(np.square(block - mean).sum()) + shift * shift * self._count * len(block) / total
         self._mean += shift * len(block) / total
         self._count = total
 
     def finish(self) -> None:
         if self._count == 0:
             raise InputError(f"column '{self.name}' has no value in the training rows: remove it from the file")
+        if not math.isfinite(self._squares):
+            raise InputError(f"column '{self.name}' has numbers too large for a mean and a deviation: rescale it")
 
     def encode(self, values: Any) -> NDArray[np.float64]:
         found = _numbers(values)

@@ -14,7 +14,7 @@ import numpy as np
 
 from capacity.data.columns import is_numeric
 from capacity.data.dataset import Dataset
-from capacity.data.sources import is_gzip, reading
+from capacity.data.sources import is_gzip, reading, reason
 from capacity.data.table import MAX_COLUMNS, Block, Progress, TableRules, find_column, write_table
 from capacity.data.utf8 import text_head
 from capacity.errors import InputError
@@ -192,10 +192,10 @@ def _parsing(path: Path) -> Iterator[None]:
         with reading(path):
             yield
     except (pa.ArrowException, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        if "straddl" in reason:
+        said = reason(error)
+        if "straddl" in said:
             raise InputError(_endless(path)) from error
-        raise InputError(f"{path} is not a comma-separated table in UTF-8: {reason}") from error
+        raise InputError(f"{path} is not a comma-separated table in UTF-8: {said}") from error
 
 
 def cleaned(column: Any) -> Any:

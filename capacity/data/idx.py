@@ -20,11 +20,12 @@ from capacity.data.checks import as_labels
 from capacity.data.dataset import Dataset
 from capacity.data.layout import row_blocks
 from capacity.data.opening import open_dataset
-from capacity.data.sources import describe, open_source, reading
+from capacity.data.sources import describe, most_bytes, open_source, reading
 from capacity.data.writing import DatasetWriter
 from capacity.errors import InputError
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_TRUNCATED = "{} is truncated: it ends before the values its header announces; fetch it again"
 _STEMS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 
 
@@ -145,13 +146,15 @@ def _header(path: Path) -> _IdxFile:
         if zeros != 0 or code not in _TYPES or axes == 0:
             raise InputError(f"{path} is not an IDX file: its first bytes are not an IDX magic number")
         shape = struct.unpack(f">{axes}I", _read(file, 4 * axes, path))
+        if math.prod(shape) * np.dtype(_TYPES[code]).itemsize > most_bytes(path):
+            raise InputError(_TRUNCATED.format(path))
     return _IdxFile(path, np.dtype(_TYPES[code]), shape)
 
 
 def _read(file: BinaryIO, count: int, path: Path) -> bytes:
     data = file.read(count)
     if len(data) < count:
-        raise InputError(f"{path} is truncated: it ends before the values its header announces; fetch it again")
+        raise InputError(_TRUNCATED.format(path))
     return data
 
 

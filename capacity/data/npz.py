@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from capacity.data.arrays import save_dataset
 from capacity.data.dataset import Dataset
-from capacity.data.sources import describe, reading
+from capacity.data.sources import DEFLATE_RATIO, FREE_BYTES, describe, reading, reason
 from capacity.errors import InputError, did_you_mean
 
 
@@ -67,15 +70,51 @@ def import_npz(
 
 def _arrays(source: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Read the arrays that are asked for and there; the others are named without content, for messages."""
-    if not zipfile.is_zipfile(source):
-        raise InputError(f"{source} is not an .npz archive, or it is truncated: make it with numpy.savez")
+    with reading(source):
+        if not zipfile.is_zipfile(source):
+            raise InputError(f"{source} is not an .npz archive, or it is truncated: make it with numpy.savez")
+        try:
+            with zipfile.ZipFile(source) as archive, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd Python in a header
+                members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+                return {
+                    name: _member(archive, info) if name in names else np.empty(0) for name, info in members.items()
+                }
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
+            raise InputError(f"{source} is damaged or holds more than plain arrays: {reason(error)}") from error
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
+    """Read an array after holding the size in its header to the size of what is stored; ValueError where it cannot."""
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise ValueError(f"'{info.filename}' is compressed by another method than deflate")
+    with archive.open(info) as stream:
+        shape, dtype = _npy_header(stream, info.filename)
+        if dtype.hasobject:
+            raise ValueError(f"'{info.filename}' holds pickled objects, which are never loaded")
+        size = math.prod(shape) * dtype.itemsize
+        if any(type(length) is not int or length < 0 for length in shape) or size > info.file_size:
+            raise ValueError(f"'{info.filename}' has the shape {shape} and only {info.file_size} bytes")
+        if size > info.compress_size * DEFLATE_RATIO + FREE_BYTES:
+            raise ValueError(f"'{info.filename}' has the shape {shape} and only {info.compress_size} bytes stored")
+    with archive.open(info) as stream:
+        found: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
+        if stream.read(1):  # at the end the checksum is looked at
+            raise ValueError(f"'{info.filename}' goes on after the {shape} values its header announces")
+    return found
+
+
+def _npy_header(stream: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and dtype of an .npy file."""
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     try:
-        with reading(source), np.load(source, allow_pickle=False) as archive:
-            return {name: archive[name] if name in names else np.empty(0) for name in archive.files}
-    except (zipfile.BadZipFile, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{source} is damaged or holds more than plain arrays: {error}") from error
+        version = npy.read_magic(stream)
+        shape, _, dtype = readers[version](stream)
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        raise
+    except Exception as error:  # the header is an expression of Python: its readers raise whatever comes to them
+        raise ValueError(f"'{name}' is no .npy file of plain numbers ({type(error).__name__})") from error
+    return shape, dtype
 
 
 def _pair(arrays: dict[str, NDArray[Any]], x: str, y: str, source: Path) -> tuple[NDArray[Any], NDArray[Any]]:

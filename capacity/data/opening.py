@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.data.checks import as_labels, check_finite, check_header, check_several_classes, check_shapes
+from capacity.data.checks import as_labels, check_finite, check_header, check_several_classes, check_shapes, class_count
 from capacity.data.dataset import Dataset, Split
-from capacity.data.hdf5 import array, attribute, find, hdf5_file, json_object, text, texts
+from capacity.data.hdf5 import array, attribute, features_in, hdf5_file, json_object, text, texts
 from capacity.data.layout import (
     FLOAT32,
     FORMAT,
@@ -109,7 +109,7 @@ def _read(file: Any, path: Path) -> Dataset:
         )
 
     largest = max(int(split.labels.max()) for split in splits.values())
-    classes = attribute(file, "classes", operator.index, largest + 1, path)
+    classes = attribute(file, "classes", class_count, largest + 1, path)
     class_names = attribute(file, "class_names", texts, None, path)
     feature_names = attribute(file, "feature_names", texts, (), path)
     scale = attribute(file, "scale", float, 1.0, path)
@@ -183,20 +183,19 @@ def check_format(file: Any, path: Path) -> None:
     found = attribute(file, "format", text, FORMAT, path)
     version = attribute(file, "format_version", operator.index, VERSION, path)
     if found != FORMAT:
-        raise InputError(f"{path} is an HDF5 file of the format '{found}': expected '{FORMAT}'")
+        raise InputError(f"{path} is an HDF5 file of the format '{found[:60]}': expected '{FORMAT}'")
     if version > VERSION:
         raise InputError(f"{path} has layout version {version}, expected at most {VERSION}: update capacity")
 
 
 def _split(file: Any, name: str, path: Path) -> Split:
-    key, what = f"{name}/features", f"{path}: {name}"
-    sparse = find(file, f"{key}/data", path) is not None
-    values = array(file, f"{key}/data" if sparse else key, path)
+    what = f"{path}: {name}"
+    features, values = features_in(file, name, path)
     labels = array(file, f"{name}/labels", path)
     dtype = storage_dtype(values.dtype, f"{what} features")
-    if not sparse:
-        check_shapes(values.shape, labels.shape, what)
-    rows = RowReader(file[key] if sparse else values, path, dtype)
+    if features is values:
+        check_shapes(features.shape, labels.shape, what)
+    rows = RowReader(features, path, dtype)
     check_shapes(rows.shape, labels.shape, what)
     checked = as_labels(labels[()], what)
     checked.setflags(write=False)

@@ -13,12 +13,20 @@ from typing import Any, BinaryIO, cast
 from capacity.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_LONGEST_REASON = 200
+
+DEFLATE_RATIO, FREE_BYTES = 1032, 1 << 20
+"""Content that is announced as larger than `DEFLATE_RATIO` times what is stored, the best that deflate can do, is not
+there; up to `FREE_BYTES` nobody minds."""
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn what goes wrong while `path` is read into one sentence."""
     try:
+        if path.exists() and not path.is_file():  # a device may never end, a pipe never begin
+            kind = "a folder" if path.is_dir() else "a device or a pipe"
+            raise InputError(f"{path} cannot be read: it is {kind}, expected a file")
         yield
     except FileNotFoundError as error:
         raise InputError(f"{path} not found: check the path") from error
@@ -34,9 +42,21 @@ def is_gzip(path: Path) -> bool:
         return file.read(2) == _GZIP_MAGIC
 
 
+def most_bytes(path: Path) -> int:
+    """Return how many bytes `open_source` can give at most, by the file's size."""
+    size = path.stat().st_size
+    return size * DEFLATE_RATIO + FREE_BYTES if is_gzip(path) else size
+
+
 def open_source(path: Path) -> BinaryIO:
     """Open for reading, decompressed."""
     return cast(BinaryIO, gzip.open(path, "rb")) if is_gzip(path) else path.open("rb")
+
+
+def reason(error: Exception) -> str:
+    """Return what a library says of a file, on one line: it may quote the file, at any length."""
+    said = " ".join(str(error).split()).rstrip(" .:")
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}..."
 
 
 def describe(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from capacity.data.duplicates import row_digests
 from capacity.data.equal_rows import row_hashes
 from capacity.data.feature_survey import FeatureSurvey, Places, places, plain
-from capacity.data.layout import SplitHash, row_blocks, storage_dtype, to_storage
+from capacity.data.layout import SplitHash, row_blocks, storage_dtype
+from capacity.data.rows import RowReader
 from capacity.errors import InputError
 
 _THREADS = 3  # the digest, the rows and the columns of a block, while the next is read
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}
-_LARGEST_RATIO = 1100  # deflate cannot compress further than to 1/1032
-_SMALL = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Storage:
         As stored, with its byte order where that is not this machine's.
     used_as : str
         What it is converted to when it is used; the same where nothing has to be converted.
-    layout : {"contiguous", "chunked", "compact"}
+    layout : {"contiguous", "chunked", "compact", "sparse"}
     chunks : tuple of int or None
     filters : tuple of str
         As "shuffle", "gzip".
@@ -49,8 +48,8 @@ class Storage:
     stored_bytes: int
 
 
-def storage_of(stored: Any, used_as: np.dtype[Any]) -> Storage:
-    """Describe an array of an HDF5 file."""
+def storage_of(stored: Any, used_as: np.dtype[Any], *, sparse: bool) -> Storage:
+    """Describe an array of an HDF5 file; with `sparse`, as that of the values of sparse rows."""
     import h5py
 
     made = stored.id.get_create_plist()
@@ -61,43 +60,47 @@ def storage_of(stored: Any, used_as: np.dtype[Any]) -> Storage:
     return Storage(
         dtype=f"{order}{native.name}",
         used_as=used_as.name,
-        layout=layouts[made.get_layout()],
+        layout="sparse" if sparse else layouts[made.get_layout()],
         chunks=stored.chunks,
         filters=tuple(_FILTERS.get(code) or name.decode() for code, _, _, name in filters),
         stored_bytes=int(stored.id.get_storage_size()),
     )
 
 
-def check_size(stored: Any, path: Path, what: str) -> None:
-    """Refuse an array that announces more values than a file of this size can hold, before they are made room for."""
-    announced, size = int(stored.size) * stored.dtype.itemsize, path.stat().st_size
-    if announced > _LARGEST_RATIO * size + _SMALL:
-        raise InputError(
-            f"{what} have the shape {stored.shape}, which is {announced:,} bytes in a file of {size:,}: "
-            "the file does not hold them, make it anew"
-        )
-
-
 class Rows:
-    """The features of one split, read in blocks and in the type they are used in. The one place that reads them."""
+    """The features of one split, read in blocks and in the type they are used in. The one place that reads them.
 
-    def __init__(self, stored: Any, what: str) -> None:
-        self.dtype = storage_dtype(stored.dtype, what)
-        self.shape: tuple[int, int] = stored.shape
-        self.storage = storage_of(stored, self.dtype)
-        self.row_bytes = self.shape[1] * max(stored.dtype.itemsize, self.dtype.itemsize)
-        self._stored, self._what = stored, what
+    Parameters
+    ----------
+    features : h5py.Dataset or h5py.Group
+        An array, or a group of sparse rows.
+    values : h5py.Dataset
+        The array that holds their values.
+    path : Path
+    what : str
+        How messages call them.
+    """
+
+    def __init__(self, features: Any, values: Any, path: Path, what: str) -> None:
+        self.dtype, self._what = storage_dtype(values.dtype, what), what
+        self._reader = RowReader(features, path, self.dtype)
+        self.shape = self._reader.shape
+        self.storage = storage_of(values, self.dtype, sparse=features is not values)
+        self.row_bytes = self.shape[1] * self.dtype.itemsize
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
         try:
-            values = self._stored[rows]
-        except (OSError, RuntimeError) as error:  # h5py raises both
-            reason = " ".join(str(error).split())
+            return self._reader[rows]
+        except InputError as error:
+            place = f"rows {rows.start} to {rows.stop - 1}"
             raise InputError(
-                f"{self._what} cannot be read in rows {rows.start} to {rows.stop - 1}, the file is damaged: fetch or "
-                f"make it again ({reason})"
+                f"{self._what} cannot be read in {place}: {error}; fetch or make the file again"
             ) from error
-        return to_storage(values, self.dtype)
+
+    def blocks(self) -> Iterator[slice]:
+        """Cut the rows into blocks that are read well."""
+        pieces = self._reader.piece_rows if self.storage.chunks else 1  # so that each is decoded once
+        return row_blocks(self.shape[0], self.row_bytes, multiple=pieces)
 
 
 class SplitSurvey:
@@ -133,7 +136,7 @@ class SplitSurvey:
         """
         waiting: list[Future[None]] = []
         with ThreadPoolExecutor(_THREADS) as pool:
-            for rows in row_blocks(self.rows.shape[0], self.rows.row_bytes):
+            for rows in self.rows.blocks():
                 block = self.rows[rows]
                 self._finish(waiting)
                 same = plain(block)

@@ -1,0 +1,92 @@
+"""What a case is, and what a format gives to the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+Files = Mapping[str, bytes]
+"""The files of a case: name in its folder -> content."""
+
+Seal = Callable[[bytes, bytes], bytes]
+"""Puts sizes and checksums of a spoiled file right: (spoiled, whole) -> spoiled but plausible."""
+
+CANARY = Path("..", "canary")
+"""A file beside the folder in which a case runs: what would run if a pickle were loaded removes it."""
+
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command line and the files it meets.
+
+    Attributes
+    ----------
+    name : str
+        FORMAT/what was done to it; the same at every run.
+    arguments : tuple of str
+        What follows `capacity`; it is run in the folder of the files.
+    make : callable
+        Gives the files; called only for the cases that are run.
+    target : str or None
+        The file or folder that the command makes.
+    valid : bool
+        Whether the command has to succeed; otherwise it may succeed or refuse.
+    refused : bool
+        Whether the command has to refuse.
+    memory : int
+        Address space in bytes that the command may take beside what the warmed process has.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    make: Callable[[], Files]
+    target: str | None
+    valid: bool = False
+    refused: bool = False
+    memory: int = 1536 * MEGABYTE
+
+
+def _nothing() -> Iterator[Case]:
+    return iter(())
+
+
+@dataclass(frozen=True)
+class Format:
+    """A row of the table: a valid input, where its structures begin, and the command that reads it.
+
+    Attributes
+    ----------
+    name : str
+    seed : callable
+        Makes the files of a valid input.
+    spoiled : str
+        The one of them that is spoiled.
+    arguments : tuple of str
+        The command line; it must succeed on the seed.
+    cuts : callable
+        Offsets of the spoiled file at which it is cut off, and bytes are inserted and taken away.
+    bytes : callable
+        Offsets of the bytes that are changed one by one.
+    target : str or None
+        What the command makes.
+    seal : callable, optional
+        Every spoiled file comes a second time with its sizes and checksums put right, so that it is met deeper inside.
+    stride : int
+        One of so many spoiled files is taken, where not every one is asked for.
+    crafted : callable
+        Cases made by hand.
+    """
+
+    name: str
+    seed: Callable[[], Files]
+    spoiled: str
+    arguments: tuple[str, ...]
+    cuts: Callable[[bytes], Iterable[int]]
+    bytes: Callable[[bytes], Iterable[int]]
+    target: str | None = "out.h5"
+    seal: Seal | None = None
+    stride: int = 1
+    crafted: Callable[[], Iterator[Case]] = _nothing

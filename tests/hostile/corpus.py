@@ -1,0 +1,49 @@
+"""The table of formats: a row is a format. To add one, write its seed and what is odd about it, and add its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.hostile import csv, hdf5_crafted, hdf5_seeds, idx, npz, spoil
+from tests.hostile.case import Case, Format
+
+_HDF5 = (hdf5_seeds.words, hdf5_seeds.metadata)
+_INFO = ("data", "info", hdf5_seeds.FILE)
+_SWEEP = (
+    "sweep",
+    "--widths",
+    "2",
+    "--epochs",
+    "1",
+    "--seeds",
+    "1",
+    "--batch",
+    "4",
+    "--quiet",
+    "--out",
+    "study",
+    hdf5_seeds.FILE,
+)
+
+FORMATS = (
+    Format("hdf5", hdf5_seeds.ours, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 9, hdf5_crafted.cases),
+    Format("hdf5-oldest", hdf5_seeds.oldest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 14),
+    Format("hdf5-newest", hdf5_seeds.newest, hdf5_seeds.FILE, _INFO, *_HDF5, None, hdf5_seeds.seal, 9),
+    Format("hdf5-sweep", hdf5_seeds.oldest, hdf5_seeds.FILE, _SWEEP, *_HDF5, "study", hdf5_seeds.seal, 400),
+    Format("npz", npz.stored, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", npz.seal, 3, npz.cases),
+    Format("npz-deflated", npz.deflated, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", None, 3),
+    Format("idx", idx.plain, "x", idx.IMPORT, idx.every_byte, idx.every_byte, crafted=idx.cases),
+    Format("idx-labels", idx.plain, "y", idx.IMPORT, idx.every_byte, idx.every_byte),
+    Format("idx-gzipped", idx.gzipped, "x", idx.IMPORT, idx.every_byte, idx.every_byte),
+    Format("idx-float32", idx.numbers, "x", idx.IMPORT, idx.every_byte, idx.every_byte),
+    Format("idx-folder", idx.folder, "t10k-images-idx3-ubyte", idx.FOLDER, idx.every_byte, idx.every_byte, stride=2),
+    Format("csv", csv.table, csv.FILE, csv.IMPORT, csv.every_byte, csv.every_byte, crafted=csv.cases),
+    Format("csv-gzipped", csv.gzipped, csv.FILE, csv.IMPORT, csv.every_byte, csv.every_byte, stride=2),
+    Format("csv-bare", csv.bare, csv.FILE, csv.NO_HEADER, csv.every_byte, csv.every_byte),
+)
+
+
+def corpus(*, every: bool = False) -> Iterator[Case]:
+    """Yield the cases of all formats; with `every`, those that are left out for time, too."""
+    for row in FORMATS:
+        yield from spoil.cases(row, every=every)
