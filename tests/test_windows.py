@@ -102,8 +102,8 @@ def test_an_epoch_in_windows_is_the_epoch_in_their_order(target: Target, run: Ru
     got, expected = trained(run, target, size, epochs=epochs)[0], by_hand(run, target, size, epochs)
     np.testing.assert_array_equal(got.parameters, expected.parameters)
     np.testing.assert_array_equal(got.optimizer, expected.optimizer)
-    elsewhere = by_hand(run, target, 2 * size, epochs)  # or this test shows nothing
-    assert not np.allclose(got.parameters, elsewhere.parameters) or size >= N
+    other = by_hand(run, target, 2 * size, epochs).parameters  # or this test shows nothing
+    assert not np.allclose(got.parameters, other) or size >= len(run.source.labels)
 
 
 @pytest.mark.parametrize("target", CPU, ids=str)
