@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.engine.executor import STORED_TYPES, Source
+from capacity.engine.executor import STORED_TYPES, Source, Window
 from capacity.engine.ops import SAVED
 from capacity.engine.tiles import TILE, tiles
 from capacity.engine.trajectory import Sums, blocks
@@ -43,15 +44,28 @@ def _weight(array: NDArray[np.float32]) -> In:
 def gather() -> Iterator[OpCase]:
     for stored in STORED_TYPES:
         for B, D, N in [(1, 1, 1), (5, 3, 7), (33, 17, 33), (300, 500, 400)]:
-            rng = np.random.default_rng(N)
-            features = rng.integers(0, 256, (N, D)).astype(stored)
-            source = Source(features, rng.integers(0, 9, N).astype(np.int32), 1 / 255)
-            for shuffled in (False, True):
-                operands = (Out((B, D)), Out((B,), arena="labels"))
-                attributes = {"inputs": D, "shuffled": shuffled}
-                for n in (N, max(1, N // 2)):
-                    name = f"{stored}-{B}x{D}of{n}/{N}-{shuffled}"
-                    yield OpCase("gather", name, operands, attributes, min(B, n), 1, source, n)
+            for shuffled, n in product((False, True), (N, max(1, N // 2))):
+                name = f"{stored}-{B}x{D}of{n}/{N}-{shuffled}"
+                yield _gather(name, _source(stored, N, D), min(B, n), n, shuffled)
+        scaled = replace(_source(stored, 33, 17), row_scale=_normal(4, 33))
+        window = replace(scaled, window=Window(first=39, samples=100, seed=2**63 + 8, number=7))
+        for shuffled in (False, True):
+            yield _gather(f"{stored}-factors-{shuffled}", scaled, 13, 20, shuffled)
+            yield _gather(f"{stored}-window-{shuffled}", window, 13, 100, shuffled, step=4)  # 52 .. 64 of 39 .. 71
+    special = np.array([[0, 0x8000, 1, 0x8001, 0x3FF, 0x400, 0x7C00, 0xFC00, 0x7E00]], np.uint16).view(np.float16)
+    yield _gather("float16-special", Source(special, np.zeros(1, np.int32), 2.0**14), 1, 1, False)
+
+
+def _source(stored: str, N: int, D: int) -> Source:
+    rng = np.random.default_rng(N)
+    features = rng.integers(0, 256, (N, D)).astype(stored)
+    return Source(features, rng.integers(0, 9, N).astype(np.int32), 1 / 255)
+
+
+def _gather(name: str, source: Source, B: int, samples: int, shuffled: bool, step: int = 0) -> OpCase:
+    D = source.features.shape[1]
+    operands = (Out((B, D)), Out((B,), arena="labels"))
+    return OpCase("gather", name, operands, {"inputs": D, "shuffled": shuffled}, B, 1, source, samples, step=step)
 
 
 def dense() -> Iterator[OpCase]:

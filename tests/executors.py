@@ -255,6 +255,11 @@ def make_source(samples: int, inputs: int, classes: int, *, seed: int = 0, store
     return Source(raw.astype(stored), labels, 1 / 255)
 
 
+def make_factors(samples: int, *, seed: int = 0) -> NDArray[np.float32]:
+    """Return a random factor for each row, about 1."""
+    return np.random.default_rng([seed, samples]).uniform(0.5, 2, samples).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Run:
     """A training to run on a target: model, data and settings.

@@ -83,6 +83,9 @@ FAULTS = (
     # Strides and places
     Fault("stride of a block instead of the grid", "dense_grad_input", "i += all_threads()", "i += blockDim.x"),
     Fault("row taken for column", "dense", "b[j]", "b[row]"),
+    Fault("factor of the batch's row taken for the data's", "gather", "real(row_scale[row])", "real(row_scale[i])"),
+    Fault("infinity of float16 taken for a number", "gather", "special ? 224u << 23 : ", ""),
+    Fault("denormal float16 left too large", "gather", "value -= denormal ? 0x1p-14f : 0.0f;", ""),
     Fault("last piece of a row left out", "dense", "(H + blockDim.x - 1) / blockDim.x", "H / 2 / blockDim.x + 1"),
     Fault("a round of pairs left out", "shampoo", "round < players - 1", "round < players - 2"),
     Fault("root of one side for both", "shampoo", "*of_right = of_left + right", "*of_right = of_left"),

@@ -13,7 +13,7 @@ from capacity.engine.executor import STORED_TYPES, Source
 from capacity.engine.program import SGD, compile_evaluation
 from capacity.models import MLP
 from tests.cudasim_backend import SimulatedBackend
-from tests.executors import Run, make_replicas, make_source
+from tests.executors import Run, make_factors, make_replicas, make_source
 
 RUN = Run(MLP((5,)), make_source(70, 6, 3), classes=3, batch=16, seeds=(3, 1), lrs=(0.5, 0.1))
 
@@ -30,12 +30,14 @@ def train(run: Run, *, free: int, steps: int = 13, first: int = 0) -> tuple[np.n
 @pytest.mark.parametrize("stored", STORED_TYPES)
 @pytest.mark.parametrize("window_steps", [1, 3, 100])
 @pytest.mark.parametrize("first", [0, 4])
+@pytest.mark.parametrize("factors", [False, True])
 def test_streamed_data_give_the_same_numbers(
-    monkeypatch: pytest.MonkeyPatch, stored: str, window_steps: int, first: int
+    monkeypatch: pytest.MonkeyPatch, stored: str, window_steps: int, first: int, factors: bool
 ) -> None:
     # 70 rows in batches of 16: five steps an epoch, the last with 6 rows; 13 steps from step 4 on cross three epochs.
-    run = replace(RUN, source=make_source(70, 6, 3, stored=stored))
-    step_bytes = 2 * 16 * (6 * np.dtype(stored).itemsize + 4)
+    source = make_source(70, 6, 3, stored=stored)
+    run = replace(RUN, source=replace(source, row_scale=make_factors(70)) if factors else source)
+    step_bytes = 2 * 16 * (6 * np.dtype(stored).itemsize + 4 + 4 * factors)
     monkeypatch.setattr(data, "WINDOW_BYTES", window_steps * step_bytes)
     resident, executor = train(run, free=1 << 40, first=first)
     assert isinstance(executor._data[-1], data.Resident)
@@ -76,6 +78,18 @@ def test_another_source_or_number_of_replicas_is_noticed() -> None:
     replicas = one.start("float64")
     executor.run(replicas, other, 0, 2)
     np.testing.assert_array_equal(replicas.parameters, train(one, free=1 << 40, steps=2)[0])
+
+
+def test_other_factors_are_noticed() -> None:
+    backend, results = SimulatedBackend(), []
+    executor = CudaExecutor(RUN.program(), "float64", backend)
+    for factors in (RUN.source.row_scale, make_factors(70), make_factors(70, seed=1), np.empty(0, np.float32)):
+        replicas = RUN.start("float64")
+        executor.run(replicas, replace(RUN.source, row_scale=factors), 0, 2)
+        results.append(replicas.parameters)
+    assert len(executor._data) == 3  # whose factors are an array each, or none
+    np.testing.assert_array_equal(results[0], results[3])
+    assert not any(np.array_equal(results[i], results[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
 def test_rows_are_sent_once_and_an_evaluation_reads_back_its_statistics_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def _arrays(replicas: Replicas) -> tuple[Any, ...]:
 
 def _source(source: Source) -> tuple[Any, ...]:
     window = None if source.window is None else tuple(vars(source.window).values())
-    return *list(vars(source).values())[:-1], window
+    return source.features, source.labels, source.scale, source.row_scale, window
 
 
 def _emulates_bf16() -> bool:

@@ -55,9 +55,9 @@ def gather(x: Array, y: NDArray[np.int32], f: Frame, *, inputs: int, shuffled: b
         source, np.arange(f.start, f.start + f.rows), shuffled=shuffled, seed=f.seed, epoch=f.epoch, samples=f.samples,
         subset=f.subset, permutation=random.permutation,
     )  # fmt: skip
-    factors: Any = (
-        source.scale * source.row_scale[rows, None].astype(np.float64) if source.row_scale.size else source.scale
-    )
+    factors: Any = source.scale
+    if source.row_scale.size:
+        factors = factors * source.row_scale[rows, None].astype(np.float64)
     x[:] = source.features[rows].astype(np.float64) * factors
     y[:] = source.labels[rows]
 

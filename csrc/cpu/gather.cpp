@@ -43,13 +43,9 @@ void rows(const Call& c, const Frame<T>& f, Span span) {
     for (int i = 0; i < count; ++i) index[i] = start + begin + i;
     if (c.attributes.shuffled) permute(f.order, count, index);
     if (f.subset.n > 0) permute(f.subset, count, index);
-    const auto ask = [&](int64_t row) {
-      ask_for(features + row * D, D);
-      if (factors) __builtin_prefetch(factors + row);
-    };
-    for (int i = 0; i < kAhead && i < count; ++i) ask(index[i]);
+    for (int i = 0; i < kAhead && i < count; ++i) ask_for(features + index[i] * D, D);
     for (int i = 0; i < count; ++i) {
-      if (i + kAhead < count) ask(index[i + kAhead]);
+      if (i + kAhead < count) ask_for(features + index[i + kAhead] * D, D);
       const T factor = factors ? scale * T(factors[index[i]]) : scale;
       convert(x + (begin + i) * D, features + index[i] * D, D, factor);
       y[begin + i] = source.labels[index[i]];

@@ -3,7 +3,7 @@
 // them.
 //
 // Data that lie on the device as a whole are read in the epoch's order. Data that do not come in windows, in which the
-// host has put the rows of the next steps in their order, replica by replica.
+// host has put the rows of the next steps in their order, replica by replica or once for all.
 #include "../common/half.h"
 
 template <class S>

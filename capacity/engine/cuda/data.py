@@ -104,7 +104,8 @@ class Streamed:
         self._shuffled = bool(gather.attributes["shuffled"])
         self._orders, self._types = self._orders_of(source, replicas), _types(source)
         row_bytes = sum(array[:1].nbytes for array in _arrays(source))
-        self._window_steps = max(1, WINDOW_BYTES // (self._orders * program.batch * row_bytes))
+        most = steps_per_epoch(program, len(source.labels) if source.window is None else source.window.samples)
+        self._window_steps = max(1, min(most, WINDOW_BYTES // (self._orders * program.batch * row_bytes)))
         self._rows = self._window_steps * program.batch
         self._stored = STORED_TYPES.index(source.features.dtype.name)
         self._windows = [_Window(backend, (self._orders, self._rows), source) for _ in range(2)]
@@ -134,7 +135,7 @@ class Streamed:
                 self._backend.wait(mark)  # its page-locked memory may be filled again
             for replica in range(self._orders):
                 self._fill(window, source, replicas, replica, first, count)
-            sent[slot] = window.send(self._backend, used[slot])
+            sent[slot] = window.send(self._backend, used[slot], self._rows - count * self._program.batch)
             step.replay(count)
             used[slot] = self._backend.mark()
 
@@ -169,10 +170,13 @@ class _Window:
         for host, array in zip(self.host, _arrays(source), strict=True):
             host[r, place : place + len(rows)] = array[rows]
 
-    def send(self, backend: Backend, after: Mark | None) -> list[Mark]:
-        """Enqueue the copies to the device."""
-        pairs = zip(self.buffers, self._pinned, strict=True)
-        return [backend.send(buffer, pinned, after) for buffer, pinned in pairs]
+    def send(self, backend: Backend, after: Mark | None, unused: int) -> list[Mark]:
+        """Enqueue the copies to the device, without so many rows at the end."""
+        parts = zip(self.buffers, self._pinned, self.host, strict=True)
+        return [
+            backend.send(buffer, pinned[: pinned.size - unused * host[0, :1].nbytes], after)
+            for buffer, pinned, host in parts
+        ]
 
 
 def uploaded(backend: Backend, array: NDArray[Any]) -> Buffer:
