@@ -225,7 +225,10 @@ def test_numbers_that_only_hdf5_knows(tmp_path: Path) -> None:
 
 def test_what_is_slow_is_said_once(tmp_path: Path) -> None:
     path = write(tmp_path / "x.h5", values("<i4"), chunks=(5, 13), scaleoffset=0)
-    with h5py.File(path) as file, pytest.warns(UserWarning, match=r"read slowly, through HDF5: .*'scaleoffset'") as said:
+    with (
+        h5py.File(path) as file,
+        pytest.warns(UserWarning, match=r"read slowly, through HDF5: .*'scaleoffset'") as said,
+    ):
         rows = RowReader(file["x"], path, np.dtype("i4"))
     assert len(said) == 1
     assert said[0].filename == __file__
@@ -244,7 +247,9 @@ def test_several_threads(tmp_path: Path) -> None:
             rng = np.random.default_rng(seed)
             for _ in range(20):
                 chosen, start = rng.integers(0, 400, 10), int(rng.integers(0, 360))
-                same = (rows[chosen] == stored[chosen]).all() and (rows[start : start + 40] == stored[start:][:40]).all()
+                same = (rows[chosen] == stored[chosen]).all() and (
+                    rows[start : start + 40] == stored[start:][:40]
+                ).all()
                 if not same:
                     wrong.append(seed)
 

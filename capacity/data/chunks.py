@@ -157,7 +157,8 @@ def chunk_table(
         )
     try:
         offsets, sizes, masks = (
-            np.array([getattr(info, name) for info in infos], np.int64) for name in ("byte_offset", "size", "filter_mask")
+            np.array([getattr(info, name) for info in infos], np.int64)
+            for name in ("byte_offset", "size", "filter_mask")
         )
         places = np.array([(*info.chunk_offset, 0)[:2] for info in infos], np.int64).reshape(-1, 2)
     except OverflowError as error:

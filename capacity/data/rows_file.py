@@ -75,10 +75,13 @@ class RowFile:
         _rows.read_at(self.fd, offset, out)
 
     def map(self, length: int) -> NDArray[np.uint8]:
-        """Return the first `length` bytes as a map; it lives as long as the array."""
+        """Return the first `length` bytes as a map, which lives as long as the array; Damage where there are fewer."""
         if length == 0:
             return np.empty(0, np.uint8)
-        return np.frombuffer(mmap.mmap(self.fd, length, access=mmap.ACCESS_READ), np.uint8)
+        try:
+            return np.frombuffer(mmap.mmap(self.fd, length, access=mmap.ACCESS_READ), np.uint8)
+        except (ValueError, OSError) as error:
+            raise _rows.Damage(f"it cannot be mapped ({error})") from error
 
     def close(self) -> None:
         """Close the descriptor."""

@@ -40,7 +40,9 @@ class Sparse:
             open_stored(self._array(group, key, file), file, axes=1) for key in ("data", "indices", "indptr")
         )
         if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
-            raise InputError(f"{self.what}: indices and indptr are {indices.dtype} and {indptr.dtype}: expected integers")
+            raise InputError(
+                f"{self.what}: indices and indptr are {indices.dtype} and {indptr.dtype}: expected integers"
+            )
         if data.shape != indices.shape or indptr.shape[0] != self.shape[0] + 1:
             raise InputError(
                 f"{self.what} has {data.shape[0]} data, {indices.shape[0]} indices and {indptr.shape[0]} indptr for "
@@ -48,7 +50,9 @@ class Sparse:
             )
         self.slow = data.slow or indices.slow
         narrow = data.dtype.kind == "f" and data.dtype.itemsize <= 4
-        self.dtype: np.dtype[Any] = np.dtype(np.float32 if narrow else np.float64 if data.dtype.kind == "f" else np.int64)
+        self.dtype: np.dtype[Any] = np.dtype(
+            np.float32 if narrow else np.float64 if data.dtype.kind == "f" else np.int64
+        )
         self._data, self._indices = Typed(data, self.dtype), Typed(indices, np.dtype(np.int64))
         self._starts = np.empty(self.shape[0] + 1, np.int64)
         Typed(indptr, self._starts.dtype).read(0, len(self._starts), self._starts[:, None])
@@ -59,7 +63,9 @@ class Sparse:
         encoding = attribute(group, "encoding-type", text, "csr_matrix", file.path)
         found = attribute(group, "shape", lambda value: tuple(int(axis) for axis in value), (), file.path)
         if encoding != "csr_matrix":
-            raise InputError(f"{self.what} is a group of the encoding '{encoding}': expected 'csr_matrix', sparse by rows")
+            raise InputError(
+                f"{self.what} is a group of the encoding '{encoding}': expected 'csr_matrix', sparse by rows"
+            )
         if len(found) != 2 or min(found) < 0:
             raise InputError(
                 f"{self.what} is a group without an attribute 'shape' (N, D): expected an array, or sparse rows (CSR); "
