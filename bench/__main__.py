@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 
-COMMANDS = ("cpu", "gpu", "micro", "bf16", "trajectory", "emc", "emc-truths", "emc-studies", "instructions", "readme")
+COMMANDS = (
+    "cpu", "gpu", "micro", "bf16", "trajectory", "reader", "emc", "emc-truths", "emc-studies", "instructions", "readme"
+)  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
