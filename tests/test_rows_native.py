@@ -7,6 +7,7 @@ zero once the input is used up.
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def try_lzf(given: Input) -> None:
     out = np.empty(room, np.uint8)
     expected = lzf(given.left, room)
     if expected is None:
-        with pytest.raises(_rows.Damage):
+        with pytest.raises(_rows.DamageError):
             _rows.decode_lzf(given.rest(), out)
     else:
         _rows.decode_lzf(given.rest(), out)
@@ -68,6 +69,23 @@ def lzf(block: bytes, room: int) -> bytes | None:
     return bytes(out) if len(out) == room else None
 
 
+def try_inflate(given: Input) -> None:
+    room = given.number(2)
+    try:
+        inflating = zlib.decompressobj()
+        expected = inflating.decompress(given.left, room + 1)
+        whole = inflating.eof and len(expected) == room
+    except zlib.error:
+        whole = False
+    out = np.empty(room, np.uint8)
+    if whole:
+        _rows.decode_gzip(given.rest(), out)
+        assert out.tobytes() == expected
+    else:
+        with pytest.raises(_rows.DamageError):
+            _rows.decode_gzip(given.rest(), out)
+
+
 def try_unshuffle(given: Input) -> None:
     width, block = given.number(2), given.rest()
     out = np.empty(len(block), np.uint8)
@@ -83,7 +101,7 @@ def try_unshuffle(given: Input) -> None:
 
 def try_sparse(given: Input, dtype: type) -> None:
     rows, D = given.number(1) % 16, given.number(1) % 16 + 1
-    begin, n = given.number(1), given.number(1) % 64
+    begin, n = given.number(1), given.number(1) % 74
     starts = np.array([given.number(2, signed=True) for _ in range(rows + 1)], np.int64)
     columns = np.array([given.number(1, signed=True) for _ in range(n)], np.int64)
     values = np.array([given.number(8, signed=True) for _ in range(n)], np.int64).astype(dtype)
@@ -113,14 +131,14 @@ def try_layout(given: Input, folder: Path) -> None:
     fill = np.zeros(given.number(1) % 9, np.uint8)
     for index in range(len(fill)):
         fill[index] = given.number(1)
-    cells = given.number(1) % 64
+    cells = given.number(1) % 74
     offsets = np.array([given.number(8 if size == 8 else 2, signed=True) for _ in range(cells)], np.int64)
     try:
         layout = _rows.Layout(*numbers, offsets, fill)
     except ValueError:
         return
     rows, row_bytes, chunk_rows, width = numbers
-    if layout.end > 1 << 16 or rows * row_bytes > 1 << 16:
+    if max(layout.end, row_bytes, rows * row_bytes) > 1 << 16:
         return
     file = (np.arange(layout.end) * 131 + (np.arange(layout.end) >> 8)).astype(np.uint8)
     expected = slowly(file, rows, row_bytes, chunk_rows, width, offsets, fill)
@@ -158,15 +176,41 @@ def slowly(
     return np.concatenate(grid)[:rows, :row_bytes] if grid else np.empty((0, row_bytes), np.uint8)
 
 
+CONTENTS = {
+    "nothing": b"",
+    "one byte": b"a",
+    "zeros": bytes(100_000),
+    "noise": np.random.default_rng(0).bytes(70_000),
+    "counts": np.random.default_rng(1).poisson(1, 60_000).astype(np.uint8).tobytes(),
+    "far apart": np.random.default_rng(2).bytes(32_700) * 3,
+    "runs": b"".join(bytes([n]) * n + bytes(range(n)) * 3 for n in range(256)),
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_gzip_of_every_level_and_kind(content: str) -> None:
+    data = CONTENTS[content]
+    for level in range(10):
+        for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE):
+            packing = zlib.compressobj(level, zlib.DEFLATED, 15, 9, strategy)
+            packed = np.frombuffer(packing.compress(data) + packing.flush(), np.uint8)
+            out = np.empty(len(data), np.uint8)
+            _rows.decode_gzip(packed, out)
+            assert out.tobytes() == data
+            for length in (0, 1, 2, len(packed) // 2, len(packed) - 4, len(packed) - 1):
+                with pytest.raises(_rows.DamageError):
+                    _rows.decode_gzip(packed[:length], out)
+
+
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_the_corpus(tmp_path: Path) -> None:
     inputs = sorted(CORPUS.iterdir())
     assert len(inputs) > 50
     assert sum(path.stat().st_size for path in inputs) < 50_000
-    tried = dict.fromkeys(range(6), 0)
+    tried = dict.fromkeys(range(7), 0)
     for path in inputs:
         given = Input(path.read_bytes())
-        kind = given.number(1) % 6
+        kind = given.number(1) % 7
         tried[kind] += 1
         if kind == 0:
             try_lzf(given)
@@ -174,6 +218,8 @@ def test_the_corpus(tmp_path: Path) -> None:
             try_unshuffle(given)
         elif kind == 5:
             try_layout(given, tmp_path)
+        elif kind == 6:
+            try_inflate(given)
         else:
             try_sparse(given, (np.int64, np.float32, np.float64)[kind - 2])
     assert min(tried.values()) > 0
@@ -188,11 +234,11 @@ def test_buffers_that_do_not_fit() -> None:
         layout.read(0, 0, 2, np.empty((6, 2), np.uint8).T)
     with pytest.raises(ValueError, match="map is too short"):
         layout.gather(0, file[:23], np.array([1]), np.empty(6, np.uint8))
-    with pytest.raises(ValueError, match="read-only|not writeable"):
+    with pytest.raises(ValueError, match=r"read-only|not writeable"):
         layout.read(0, 0, 1, np.frombuffer(bytes(6), np.uint8))
     with pytest.raises(TypeError):
         layout.gather(0, file, np.array([1], np.int32), np.empty(6, np.uint8))
     with pytest.raises(ValueError, match="belong together"):
         _rows.add_sparse(np.array([0, 1]), 0, np.array([0]), np.zeros(2, np.int64), np.zeros((1, 1), np.int64))
-    with pytest.raises(_rows.Damage, match="reading fails"):
+    with pytest.raises(_rows.DamageError, match="reading fails"):
         _rows.read_at(-1, 0, np.empty(3, np.uint8))

@@ -9,6 +9,7 @@ from capacity.data.idx import import_idx, import_idx_folder
 from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
+from capacity.data.rows import RowReader
 from capacity.data.table import import_csv
 from capacity.data.visual_words import write_visual_words
 from capacity.data.writing import DatasetWriter
@@ -20,6 +21,7 @@ __all__ = [
     "Contradictions",
     "Dataset",
     "DatasetWriter",
+    "RowReader",
     "Split",
     "derive_dataset",
     "find_contradictions",

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import Any
 
@@ -113,8 +114,8 @@ class _Stored:
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         pieces = ordered // self.piece_rows
-        cuts = [0, *(np.flatnonzero(np.diff(pieces)) + 1).tolist(), len(rows)]
-        for begin, end in zip(cuts[:-1], cuts[1:], strict=True) if len(rows) else ():
+        cuts = (np.flatnonzero(np.diff(pieces, prepend=-1))).tolist()
+        for begin, end in itertools.pairwise([*cuts, len(rows)]):
             first, last = int(ordered[begin]), int(ordered[end - 1]) + 1
             scratch = np.empty((last - first, self.shape[1]), self.dtype)
             self.read(first, last, scratch)
@@ -132,7 +133,7 @@ class Plain(_Stored):
         fill = self.fill(stored, bool((offsets < 0).any())).view(np.uint8)
         self._layout = _rows.Layout(self.shape[0], self.row_bytes, self.chunk[0], width, offsets, fill)
         if self._layout.end > file.size:
-            raise _rows.Damage(f"it should reach to byte {self._layout.end} of a file that has {file.size}")
+            raise _rows.DamageError(f"it should reach to byte {self._layout.end} of a file that has {file.size}")
         self._map: NDArray[np.uint8] | None = None
 
     def _offsets(self, stored: Any) -> NDArray[np.int64]:

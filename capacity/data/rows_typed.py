@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -73,7 +74,7 @@ class Typed:
 def blocks(start: int, stop: int, step: int) -> list[tuple[int, int]]:
     """Cut [start, stop) at the multiples of `step`."""
     cuts = [start, *range((start // step + 1) * step, stop, step), stop]
-    return list(zip(cuts[:-1], cuts[1:], strict=True)) if start < stop else []
+    return list(itertools.pairwise(cuts)) if start < stop else []
 
 
 def convert(values: NDArray[Any], out: NDArray[Any], name: Callable[[int], int], what: str) -> None:
