@@ -79,7 +79,7 @@ class Peer:
 
     def __init__(self, task: Task, name: str, folder: Path) -> None:
         self._times = max(1, task.times // 10) if name == "h5py" else task.times
-        order = {"task": task.task, "peer": name, "path": str(folder / f"{task.file}.h5")}
+        order: dict[str, object] = {"task": task.task, "peer": name, "path": str(folder / f"{task.file}.h5")}
         order |= {"threads": task.threads, "cold": task.cold}
         command = [sys.executable, "-m", "bench.reader_peers", json.dumps(order)]
         env = os.environ | ONE_THREAD

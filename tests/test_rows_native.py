@@ -183,6 +183,7 @@ CONTENTS = {
     "noise": np.random.default_rng(0).bytes(70_000),
     "counts": np.random.default_rng(1).poisson(1, 60_000).astype(np.uint8).tobytes(),
     "far apart": np.random.default_rng(2).bytes(32_700) * 3,
+    "codes of 15 bits": b"".join(bytes([n]) * 2**n for n in range(16)),
     "runs": b"".join(bytes([n]) * n + bytes(range(n)) * 3 for n in range(256)),
 }
 
