@@ -15,6 +15,7 @@ COMMANDS = (
     "emc-truths",
     "emc-studies",
     "instructions",
+    "reader",
     "windows",
     "readme",
 )

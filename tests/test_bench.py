@@ -30,7 +30,7 @@ TINY = Shape(6, 5, 4, 16)
 def test_a_benchmark_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert __main__.main(["nonsense"]) == 2
     assert capsys.readouterr().err.startswith(
-        "python -m bench knows cpu, gpu, micro, bf16, trajectory, emc, emc-truths, emc-studies, instructions, windows, "
+        "python -m bench knows cpu, gpu, micro, bf16, trajectory, emc, emc-truths, emc-studies, instructions, reader, "
         "readme, got 'nonsense'"
     )
 

@@ -100,7 +100,7 @@ def test_wheel_has_the_package_and_nothing_else(source: Path, wheel: Path) -> No
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = [path for path in (source / "capacity").rglob("*") if path.suffix in {".py", ".pyi", ".h5", ".typed"}]
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    modules = {f"capacity/engine/{name}{suffix}" for name in ("_blas", "_cpu")}
+    modules = {f"capacity/{name}{suffix}" for name in ("data/_rows", "engine/_blas", "engine/_cpu")}
     texts = {
         f"capacity/_{path.relative_to(source)}" for room in ("common", "cuda") for path in source.glob(f"csrc/{room}/*")
     }

@@ -272,7 +272,7 @@ def test_pieces(tmp_path: Path) -> None:
 def test_an_array_without_rows(tmp_path: Path) -> None:
     for layout in ({}, {"chunks": (3, 4), "maxshape": (None, 4)}):
         rows = reader(write(tmp_path / "x.h5", np.empty((0, 4), "f4"), **layout))
-        assert rows.load(2).shape == rows[:].shape == rows[np.empty(0, np.int64)].shape[:1] + (4,) == (0, 4)
+        assert rows.load(2).shape == rows[:].shape == rows[np.empty(0, np.int64)].shape == (0, 4)
 
 
 @pytest.mark.parametrize("wrong", [-1, 23, 2**62, -(2**62)])
@@ -291,7 +291,7 @@ def test_wrong_requests(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=f"no rows {start} to {stop}"):
             rows.read(start, stop, np.empty((max(0, stop - start), 13), "u1"))
     for out in (np.empty((3, 13), "i2"), np.empty((2, 13), "u1"), np.empty((3, 26), "u1")[:, ::2]):
-        with pytest.raises(InputError, match="out is .*: expected uint8"):
+        with pytest.raises(InputError, match=r"out is .*: expected uint8"):
             rows.read(0, 3, out)
     with pytest.raises(InputError, match="with the step 2"):
         rows[::2]

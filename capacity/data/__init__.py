@@ -19,6 +19,7 @@ from capacity.data.npz import import_npz
 from capacity.data.opening import BUILT_IN, open_dataset
 from capacity.data.parquet import import_parquet
 from capacity.data.relabel import LABEL_KINDS, SELECTIONS, derive_dataset
+from capacity.data.rows import RowReader
 from capacity.data.shuffling import shuffle_dataset
 from capacity.data.text import TEXT_UNITS, import_text
 from capacity.data.uci import import_adult, import_covtype
@@ -38,6 +39,7 @@ __all__ = [
     "DatasetCheck",
     "DatasetWriter",
     "ImageFolder",
+    "RowReader",
     "Split",
     "Vocabulary",
     "check_dataset",

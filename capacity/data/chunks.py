@@ -1,13 +1,12 @@
 """Chunks of an HDF5 array: where they lie in the file, and what was done to them before they were stored.
 
 HDF5 applies the filters of an array in order and undoes them in reverse; a bit of a chunk's mask says that a filter was
-left out for it, as h5py's lzf is where a chunk would not shrink. The formats are those of HDF5's filters 1 (deflate) and
-2 (shuffle), and of h5py's 32000 (lzf).
+left out for it, as h5py's lzf is where a chunk would not shrink. The formats are those of HDF5's filters 1 (deflate)
+and 2 (shuffle), and of h5py's 32000 (lzf).
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from capacity.data import _rows
 from capacity.errors import InputError
 
 DEFLATE, SHUFFLE, LZF = 1, 2, 32000
-_COMPRESSORS = (DEFLATE, LZF)
+_DECODE = {DEFLATE: _rows.decode_gzip, LZF: _rows.decode_lzf}
 _MOST_EXPANDED = 1040
 """No more than so many bytes come of a stored one: deflate makes 1032 of it at most, lzf 88."""
 _EMPTY_CELLS, _CELLS_A_CHUNK = 1 << 20, 64
@@ -48,7 +47,7 @@ def filters_of(stored: Any) -> list[Filter]:
 def decodable(filters: Sequence[Filter]) -> bool:
     """Tell whether `Pipeline` can undo them: only those above, and one compression at most, so that sizes are known."""
     numbers = [each.number for each in filters]
-    return set(numbers) <= {DEFLATE, SHUFFLE, LZF} and sum(number in _COMPRESSORS for number in numbers) <= 1
+    return set(numbers) <= {SHUFFLE, *_DECODE} and sum(number in _DECODE for number in numbers) <= 1
 
 
 class Pipeline:
@@ -67,44 +66,30 @@ class Pipeline:
         self.chunk_bytes = chunk_bytes
         for each in filters:
             if each.number == SHUFFLE and (not each.values or each.values[0] < 1):
-                raise _rows.Damage("its shuffle filter does not say how large an element is")
+                raise _rows.DamageError("its shuffle filter does not say how large an element is")
 
     def decode(self, block: NDArray[np.uint8], mask: int, out: NDArray[np.uint8]) -> None:
         """Decode a stored chunk into `out` (chunk_bytes,).
 
         Raises
         ------
-        _rows.Damage
+        _rows.DamageError
             The block is not whole, or decodes to more or less.
         """
         stages = [each for index, each in enumerate(self._filters) if not mask >> index & 1][::-1]
         for number, stage in enumerate(stages):
-            last = number == len(stages) - 1
-            if stage.number == DEFLATE:
-                block = self._inflate(block)
-                continue
-            length = self.chunk_bytes if stage.number == LZF else len(block)
-            target = out if last and length == self.chunk_bytes else np.empty(length, np.uint8)
-            if stage.number == LZF:
-                _rows.decode_lzf(block, target)
-            else:
+            length = len(block) if stage.number == SHUFFLE else self.chunk_bytes
+            last = number == len(stages) - 1 and length == self.chunk_bytes
+            target = out if last else np.empty(length, np.uint8)
+            if stage.number == SHUFFLE:
                 _rows.unshuffle(block, stage.values[0], target)
+            else:
+                _DECODE[stage.number](block, target)
             block = target
         if len(block) != self.chunk_bytes:
-            raise _rows.Damage(f"a chunk has {len(block)} bytes, expected {self.chunk_bytes}")
+            raise _rows.DamageError(f"a chunk has {len(block)} bytes, expected {self.chunk_bytes}")
         if block is not out:
             out[:] = block
-
-    def _inflate(self, block: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        inflating = zlib.decompressobj()
-        try:
-            data = inflating.decompress(block, self.chunk_bytes + 1)  # one more, so that what is too long is seen
-        except zlib.error as error:
-            raise _rows.Damage(f"its gzip data cannot be decoded ({error})") from error
-        if not inflating.eof:
-            reason = "too long" if len(data) > self.chunk_bytes else "cut off"
-            raise _rows.Damage(f"its gzip data are {reason}: expected {self.chunk_bytes} bytes in a chunk")
-        return np.frombuffer(data, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -143,7 +128,7 @@ def chunk_table(
 
     Raises
     ------
-    _rows.Damage
+    _rows.DamageError
         A chunk lies outside the array or beyond the end of the file, comes twice, or cannot have its size.
     InputError
         Nearly all chunks of a very large array are missing.
@@ -162,19 +147,19 @@ def chunk_table(
         )
         places = np.array([(*info.chunk_offset, 0)[:2] for info in infos], np.int64).reshape(-1, 2)
     except OverflowError as error:
-        raise _rows.Damage("the place of a chunk is no number of bytes") from error
+        raise _rows.DamageError("the place of a chunk is no number of bytes") from error
     if (places < 0).any() or (places >= shape).any() or (places % chunk).any():
-        raise _rows.Damage("a chunk lies outside the array")
+        raise _rows.DamageError("a chunk lies outside the array")
     if (offsets < 0).any() or (sizes < 0).any() or (offsets > file_size - sizes).any():
-        raise _rows.Damage("a chunk lies beyond the end of the file")
+        raise _rows.DamageError("a chunk lies beyond the end of the file")
     wrong = chunk_bytes > _MOST_EXPANDED * (sizes + 1) if filtered else sizes != chunk_bytes
     if wrong.any():
-        raise _rows.Damage(f"a chunk is stored in {sizes[wrong][0]} bytes, which cannot hold its {chunk_bytes}")
+        raise _rows.DamageError(f"a chunk is stored in {sizes[wrong][0]} bytes, which cannot hold its {chunk_bytes}")
     cells = np.full(down * across, -1, np.int64)
     index = places[:, 0] // chunk[0] * across + places[:, 1] // chunk[1]
     cells[index] = np.arange(len(infos))
     if (cells[index] != np.arange(len(infos))).any():
-        raise _rows.Damage("a chunk comes twice")
+        raise _rows.DamageError("a chunk comes twice")
     return ChunkTable(cells.reshape(down, across), offsets, sizes, masks)
 
 

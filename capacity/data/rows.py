@@ -63,6 +63,8 @@ class RowReader:
         self.dtype = np.dtype(dtype)
         if self.dtype not in DELIVERED:
             raise InputError(f"rows cannot be delivered as {dtype}: expected {', '.join(map(str, DELIVERED))}")
+        if not isinstance(stored, (h5py.Dataset, h5py.Group)):
+            raise InputError(f"{path}: '{stored.name}' is neither an array nor a group: expected rows (N, D)")
         with hdf5_errors(f"{path}: '{stored.name}'"):
             self._file = RowFile(path, stored.file)
             found: Rows = (

@@ -27,7 +27,7 @@ def damage(what: str) -> Iterator[None]:
     """Turn what native code finds wrong into one sentence about `what`."""
     try:
         yield
-    except _rows.Damage as error:
+    except _rows.DamageError as error:
         raise InputError(f"{what} is truncated or damaged: {error}") from error
 
 
@@ -71,14 +71,20 @@ class RowFile:
             raise InputError(f"{path} was replaced by another file while it was opened: open it again")
 
     def read(self, offset: int, out: NDArray[Any]) -> None:
-        """Fill `out` (C-contiguous) from `offset` on; Damage where the file ends before."""
+        """Fill `out` (C-contiguous) from `offset` on; DamageError where the file ends before."""
         _rows.read_at(self.fd, offset, out)
 
     def map(self, length: int) -> NDArray[np.uint8]:
-        """Return the first `length` bytes as a map; it lives as long as the array."""
+        """Return the first `length` bytes as a map, which lives as long as the array.
+
+        DamageError where the file has fewer.
+        """
         if length == 0:
             return np.empty(0, np.uint8)
-        return np.frombuffer(mmap.mmap(self.fd, length, access=mmap.ACCESS_READ), np.uint8)
+        try:
+            return np.frombuffer(mmap.mmap(self.fd, length, access=mmap.ACCESS_READ), np.uint8)
+        except (ValueError, OSError) as error:
+            raise _rows.DamageError(f"it cannot be mapped ({error})") from error
 
     def close(self) -> None:
         """Close the descriptor."""

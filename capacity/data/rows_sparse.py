@@ -89,8 +89,8 @@ class Sparse:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InputError(
-                f"{self.what}: row {row} has the entries {starts[row]} to {starts[row + 1]} of {entries}: expected indptr "
-                "to ascend, and not beyond the data"
+                f"{self.what}: row {row} has the entries {starts[row]} to {starts[row + 1]} of {entries}: expected "
+                "indptr to ascend, and not beyond the data"
             )
 
     def read(self, start: int, stop: int, out: NDArray[Any]) -> None:

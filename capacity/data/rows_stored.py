@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import Any
 
@@ -91,8 +92,14 @@ class _Stored:
         chunk = (*stored.chunks, 1)[:2] if stored.chunks else (max(1, self.shape[0]), self.shape[1])
         self.chunk: tuple[int, int] = (int(chunk[0]), int(chunk[1]))
         self.chunk_bytes = self.chunk[0] * self.chunk[1] * self.dtype.itemsize
-        self.fill = np.array(stored.fillvalue, self.dtype).reshape(1)
         self.piece_rows = self.chunk[0] if stored.chunks else max(1, _PIECE_BYTES // self.row_bytes)
+
+    def fill(self, stored: Any, missing: bool) -> NDArray[Any]:
+        """Return the value (1,) of chunks that are missing; HDF5 is asked only if some are.
+
+        HDF5 2.0 crashes on some damaged files when it is asked.
+        """
+        return np.array(stored.fillvalue if missing else 0, self.dtype).reshape(1)
 
     def table(self, stored: Any, file: RowFile, *, filtered: bool) -> ChunkTable:
         return chunk_table(
@@ -107,8 +114,8 @@ class _Stored:
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         pieces = ordered // self.piece_rows
-        cuts = [0, *(np.flatnonzero(np.diff(pieces)) + 1).tolist(), len(rows)]
-        for begin, end in zip(cuts[:-1], cuts[1:], strict=True) if len(rows) else ():
+        cuts = (np.flatnonzero(np.diff(pieces, prepend=-1))).tolist()
+        for begin, end in itertools.pairwise([*cuts, len(rows)]):
             first, last = int(ordered[begin]), int(ordered[end - 1]) + 1
             scratch = np.empty((last - first, self.shape[1]), self.dtype)
             self.read(first, last, scratch)
@@ -122,10 +129,11 @@ class Plain(_Stored):
         super().__init__(stored, what)
         self._file = file
         width = self.chunk[1] * self.dtype.itemsize
-        fill = self.fill.view(np.uint8)
-        self._layout = _rows.Layout(self.shape[0], self.row_bytes, self.chunk[0], width, self._offsets(stored), fill)
+        offsets = self._offsets(stored)
+        fill = self.fill(stored, bool((offsets < 0).any())).view(np.uint8)
+        self._layout = _rows.Layout(self.shape[0], self.row_bytes, self.chunk[0], width, offsets, fill)
         if self._layout.end > file.size:
-            raise _rows.Damage(f"it should reach to byte {self._layout.end} of a file that has {file.size}")
+            raise _rows.DamageError(f"it should reach to byte {self._layout.end} of a file that has {file.size}")
         self._map: NDArray[np.uint8] | None = None
 
     def _offsets(self, stored: Any) -> NDArray[np.int64]:
@@ -144,9 +152,9 @@ class Plain(_Stored):
 
     def gather(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Fill `out` (n, D) with the rows (n,) from a map of the file, made at the first call."""
-        if self._map is None:
-            self._map = self._file.map(self._layout.end)
         with damage(self.what):
+            if self._map is None:
+                self._map = self._file.map(self._layout.end)
             self._layout.gather(self._file.fd, self._map, rows, out)
 
 
@@ -158,6 +166,7 @@ class Filtered(_Stored):
         self._file = file
         self._pipeline = Pipeline(filters_of(stored), self.chunk_bytes)
         self._table = self.table(stored, file, filtered=True)
+        self._fill = self.fill(stored, bool((self._table.cells < 0).any()))
 
     def read(self, start: int, stop: int, out: NDArray[Any]) -> None:
         rows, columns = self.chunk
@@ -167,7 +176,7 @@ class Filtered(_Stored):
                 for across, chunk in enumerate(self._table.cells[begin // rows]):
                     place = part[:, across * columns : (across + 1) * columns]
                     if chunk < 0:
-                        place[...] = self.fill
+                        place[...] = self._fill
                     elif place.shape == self.chunk and columns == self.shape[1]:
                         self._decode(int(chunk), place.reshape(-1).view(np.uint8))
                     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,7 +58,7 @@ class Typed:
         for begin, end in blocks(start, stop, self.block_rows):
             scratch = np.empty((end - begin, self.shape[1]), self.rows.dtype)
             self.rows.read(begin, end, scratch)
-            convert(scratch, out[begin - start : end - start], lambda row, begin=begin: begin + row, self.what)
+            convert(scratch, out[begin - start : end - start], range(begin, end), self.what)
 
     def gather(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Fill `out` (n, D) with the rows (n,)."""
@@ -67,17 +67,17 @@ class Typed:
             return
         scratch = np.empty((len(rows), self.shape[1]), self.rows.dtype)
         self.rows.gather(rows, scratch)
-        convert(scratch, out, lambda row: int(rows[row]), self.what)
+        convert(scratch, out, rows, self.what)
 
 
 def blocks(start: int, stop: int, step: int) -> list[tuple[int, int]]:
     """Cut [start, stop) at the multiples of `step`."""
     cuts = [start, *range((start // step + 1) * step, stop, step), stop]
-    return list(zip(cuts[:-1], cuts[1:], strict=True)) if start < stop else []
+    return list(itertools.pairwise(cuts)) if start < stop else []
 
 
-def convert(values: NDArray[Any], out: NDArray[Any], name: Callable[[int], int], what: str) -> None:
-    """Fill `out` (n, D) with `values` (n, D); `name` gives the row's number for messages.
+def convert(values: NDArray[Any], out: NDArray[Any], rows: range | NDArray[np.int64], what: str) -> None:
+    """Fill `out` (n, D) with `values` (n, D); `rows` (n,) are their numbers, for messages.
 
     A floating-point number too large for a smaller type becomes infinite, as with astype; what no integer of the type
     of `out` can hold is an InputError.
@@ -85,12 +85,12 @@ def convert(values: NDArray[Any], out: NDArray[Any], name: Callable[[int], int],
     if values.dtype.kind == "b":
         values = values.view(np.uint8) != 0  # a byte of a file need not be 0 or 1
     elif out.dtype.kind in "iu" and not np.can_cast(values.dtype, out.dtype):
-        _check_range(values, out.dtype, name, what)
+        _check_range(values, out.dtype, rows, what)
     with np.errstate(over="ignore"):
         np.copyto(out, values, casting="unsafe")
 
 
-def _check_range(values: NDArray[Any], dtype: np.dtype[Any], name: Callable[[int], int], what: str) -> None:
+def _check_range(values: NDArray[Any], dtype: np.dtype[Any], rows: range | NDArray[np.int64], what: str) -> None:
     least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
     if not values.size:
         return
@@ -104,6 +104,6 @@ def _check_range(values: NDArray[Any], dtype: np.dtype[Any], name: Callable[[int
     if wrong.any():
         row, column = (int(index) for index in np.argwhere(wrong)[0])
         raise InputError(
-            f"{what} holds {values[row, column]} in row {name(row)}, column {column}: expected {least} to {most}, "
+            f"{what} holds {values[row, column]} in row {rows[row]}, column {column}: expected {least} to {most}, "
             f"the numbers of {dtype}"
         )

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "copy.hpp"
+
 namespace cap::data {
 
 // Copies at least n bytes, 32 at a time where both ends have room for it; what lies behind n is decoded later.
@@ -18,20 +20,6 @@ inline void copy_run(uint8_t* to, const uint8_t* to_end, const uint8_t* from, co
     return;
   }
   std::memcpy(to, from, n);
-}
-
-// Repeats n bytes from `distance` before `to`; the two may overlap, and then what is written is read again.
-inline void repeat(uint8_t* to, const uint8_t* to_end, size_t distance, size_t n) {
-  const uint8_t* from = to - distance;
-  if (distance == 1) {
-    std::memset(to, *from, n);
-  } else if (distance >= 16 && size_t(to_end - to) >= n + 16) {
-    for (size_t at = 0; at < n; at += 16) std::memcpy(to + at, from + at, 16);
-  } else if (distance >= 8 && size_t(to_end - to) >= n + 8) {
-    for (size_t at = 0; at < n; at += 8) std::memcpy(to + at, from + at, 8);
-  } else {
-    for (size_t at = 0; at < n; ++at) to[at] = from[at];
-  }
 }
 
 // Decodes in (length,) to out (room,); false unless the block is whole and fills `out` exactly.
