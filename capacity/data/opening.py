@@ -71,8 +71,7 @@ def open_dataset(source: str | Path | Dataset, *, memory: int | str | None = Non
         dataset = _read(file, path)
         if limit is not None and sum(split.features.nbytes for split in _splits(dataset).values()) > limit:
             return _windowed(_validated(file, dataset), limit)
-        loaded = _with(dataset, lambda split, _: replace(split, features=split.reader.load(usable_cores())))
-        return _validated(file, loaded)
+        return _validated(file, _with(dataset, lambda split, _: replace(split, features=_in_memory(split.reader))))
 
 
 def open_unloaded(source: str | Path) -> Dataset:
@@ -200,6 +199,11 @@ def _split(file: Any, name: str, path: Path) -> Split:
     checked = as_labels(labels[()], what)
     checked.setflags(write=False)
     return Split(rows, checked)
+
+
+def _in_memory(reader: RowReader) -> NDArray[Any]:
+    mapped = reader.mapped()
+    return reader.load(usable_cores()) if mapped is None else mapped
 
 
 def _row_scale(file: Any, name: str, path: Path) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from capacity.errors import InputError
 DELIVERED = tuple(np.dtype(name) for name in ("uint8", "int16", "int32", "float16", "float32"))
 """The types in which rows are used."""
 _LOAD_BYTES = 4 << 20
+_SAID: set[tuple[int, int, int, str]] = set()
 
 
 class RowReader:
@@ -73,13 +75,13 @@ class RowReader:
                 else open_stored(stored, self._file, axes=2)
             )
         if found.slow:
-            warnings.warn(f"{found.what} is read slowly, through HDF5: {found.slow}", stacklevel=2)
+            _say_slow(self._file, f"{found.what} is read slowly, through HDF5: {found.slow}")
         self._rows = Typed(found, self.dtype)
         self._what = found.what
         self.shape = found.shape
         self.nbytes = self.shape[0] * self.shape[1] * self.dtype.itemsize
         self.piece_rows = found.piece_rows
-        self._path, self._mapped_at = path, _offset(stored, self.dtype)
+        self._path, self._mapped_at = path, None if found.slow else _offset(stored, self.dtype)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -134,15 +136,19 @@ class RowReader:
         self._rows.read(start, stop, out)
 
     def load(self, threads: int) -> NDArray[Any]:
-        """Return all rows as a read-only array (N, D).
-
-        A memory map of the file, if they lie there as one piece in their type; else they are read by so many threads.
-        """
-        if self._mapped_at is not None:
-            return np.memmap(self._path, dtype=self.dtype, mode="r", offset=self._mapped_at, shape=self.shape)
+        """Return all rows, read by so many threads, as a read-only array (N, D)."""
         values = self._all(threads)
         values.setflags(write=False)
         return values
+
+    def mapped(self) -> NDArray[Any] | None:
+        """Return all rows as a memory map of the file, (N, D), if they lie there as one piece in their type."""
+        if self._mapped_at is None:
+            return None
+        try:
+            return np.memmap(self._path, dtype=self.dtype, mode="r", offset=self._mapped_at, shape=self.shape)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self._what} is truncated or cannot be mapped: {error}") from error
 
     def close(self) -> None:
         """Close the file; it is closed too when the reader is no longer used."""
@@ -170,6 +176,15 @@ class RowReader:
     def _check_open(self) -> None:
         if self._file.fd < 0:
             raise InputError(f"{self._what} is closed: open it again")
+
+
+def _say_slow(file: RowFile, sentence: str) -> None:
+    """Warn once for a file, however often and under whatever name it is opened."""
+    state = os.fstat(file.fd)
+    key = state.st_dev, state.st_ino, state.st_mtime_ns, sentence.rpartition("/")[2]
+    if key not in _SAID:
+        _SAID.add(key)
+        warnings.warn(sentence, stacklevel=3)
 
 
 def _offset(stored: Any, dtype: np.dtype[Any]) -> int | None:

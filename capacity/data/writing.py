@@ -219,7 +219,7 @@ class DatasetWriter:
 
     def _put(self, offset: int, values: NDArray[Any]) -> None:
         assert self._file is not None
-        rest = memoryview(values).cast("B")
+        rest = values.data.cast("B")
         while rest:
             done = os.pwrite(self._file.fileno(), rest, offset)
             rest, offset = rest[done:], offset + done

@@ -16,6 +16,7 @@ Snapshot = dict[str, tuple[int, int]]
 
 def fault_of(code: int, said: str) -> str:
     """Return what is wrong with the end of a command, given exit code and stderr; empty when nothing is."""
+    said = "".join(line for line in said.splitlines(keepends=True) if not line.startswith("capacity: warning: "))
     if code == BROKEN:
         return f"what was made or opened cannot be used: {said}"
     if code not in (0, 2):
