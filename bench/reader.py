@@ -57,8 +57,8 @@ TASKS = (
     Task("128 random rows", "random", "contiguous", RANDOM, ("h5py", 15), times=200),
     Task("128 random rows", "random", "chunks", RANDOM, ("h5py", 80), times=200),
     *(
-        Task(f"all rows, {'cold' if cold else 'warm'}", "sequential", file, ALL, ("plain reads", 0.9), cold=cold)
-        for cold in (False, True)
+        Task(f"all rows, {heat}", "sequential", file, ALL, ("plain reads", 0.9), times=times, cold=heat == "cold")
+        for heat, times in (("warm", 5), ("cold", 1))
         for file in ("contiguous", "chunks")
     ),
     *(

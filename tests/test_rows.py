@@ -303,18 +303,20 @@ def test_wrong_requests(tmp_path: Path) -> None:
 
 
 def test_files_are_closed(tmp_path: Path) -> None:
-    path = write(tmp_path / "x.h5", values("u1"))
     opened = len(os.listdir("/dev/fd"))
-    rows = reader(path)
-    rows.close()
-    rows.close()
-    with pytest.raises(InputError, match="is closed"):
-        rows[:3]
-    with pytest.raises(InputError, match="is closed"):
-        rows[np.array([1])]
-    reader(path)  # not closed, and not used again
-    gc.collect()
-    assert len(os.listdir("/dev/fd")) == opened
+    for layout in ("contiguous", "gzip", "fletcher32"):
+        path = write(tmp_path / "x.h5", values("u1"), **LAYOUTS[layout])
+        rows = reader(path)
+        rows.close()
+        rows.close()
+        assert len(os.listdir("/dev/fd")) == opened
+        with pytest.raises(InputError, match="is closed"):
+            rows[:3]
+        with pytest.raises(InputError, match="is closed"):
+            rows[np.array([1])]
+        reader(path)  # not closed, and not used again
+        gc.collect()
+        assert len(os.listdir("/dev/fd")) == opened
 
 
 @pytest.mark.parametrize(

@@ -58,10 +58,13 @@ class RowFile:
         The descriptor, -1 when it is closed.
     size : int
         Bytes, when it was opened.
+    others : list of h5py.File
+        The same file, opened by what reads through HDF5; closed with it.
     """
 
     def __init__(self, path: Path, opened: Any) -> None:
         self.path = path
+        self.others: list[Any] = []
         with reading(path):
             self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._closing = weakref.finalize(self, os.close, self.fd)
@@ -87,6 +90,8 @@ class RowFile:
             raise _rows.DamageError(f"it cannot be mapped ({error})") from error
 
     def close(self) -> None:
-        """Close the descriptor."""
+        """Close the descriptor, and the others."""
         self._closing()
+        for other in self.others:
+            other.close()
         self.fd = -1

@@ -200,7 +200,8 @@ class ThroughHDF5(_Stored):
         self.slow = slow
         self.dtype = self.dtype.newbyteorder("=")
         self._lock = threading.Lock()
-        self._array = h5py.File(file.path, "r")[stored.name]
+        file.others.append(h5py.File(file.path, "r"))
+        self._array = file.others[-1][stored.name]
 
     def read(self, start: int, stop: int, out: NDArray[Any]) -> None:
         if start == stop:
