@@ -94,7 +94,9 @@ def measure(shape: Shape) -> list[dict[str, Any]]:
 
 
 def _steps(executor: Any, trainer: Any, steps: int) -> None:
-    executor.run(trainer._replicas, trainer._source(trainer.data.train), 0, steps)
+    from capacity.training.feed import resident
+
+    executor.run(trainer._replicas, resident(trainer.data, trainer.data.train), 0, steps)
 
 
 def calls(workload: Workload) -> Iterator[tuple[Any, Any, Any]]:

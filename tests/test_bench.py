@@ -31,7 +31,7 @@ def test_a_benchmark_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> No
     assert __main__.main(["nonsense"]) == 2
     assert capsys.readouterr().err.startswith(
         "python -m bench knows cpu, gpu, micro, bf16, trajectory, emc, emc-truths, emc-studies, instructions, reader, "
-        "readme, got 'nonsense'"
+        "windows, readme, got 'nonsense'"
     )
 
 
