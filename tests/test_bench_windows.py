@@ -17,9 +17,9 @@ def test_windows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--data", tmp_path / "counts.h5", "--memory", "36MB", "--rounds", 2, "--steps", 5]
     assert __main__.main(["windows", *map(str, arguments), "--out", str(tmp_path / "out.json")]) == 0
     results = json.loads((tmp_path / "out.json").read_text())
-    assert set(results["training"]) == {"memory", "36MB"}
+    assert set(results["training"]) == {"memory", "slice", "36MB"}
     assert all(way["us"]["median"] > 0 and way["peak_bytes"] > 2**24 for way in results["training"].values())
     assert results["sweep"]["peak_bytes"] > 2**24
     printed = capsys.readouterr().out
-    assert "of the speed in memory, 95% wanted:" in printed
+    assert "of the speed of a slice in memory, 95% wanted:" in printed
     assert "capacity sweep, one epoch of 0.04 GB with --memory 36MB:" in printed
