@@ -157,8 +157,8 @@ def places(path: Path) -> list[int]:
     [
         (zlib.compress(bytes(10_000_000)), "gzip data are too long: expected 260 bytes"),
         (zlib.compress(bytes(100)), "gzip data are too short: expected 260 bytes"),
-        (zlib.compress(bytes(range(256)))[:-3], "gzip data are cut off"),
-        (zlib.compress(bytes(260))[:-1] + b"?", "the checksum of its gzip data is wrong"),
+        (zlib.compress(bytes(range(256)))[:-3], "gzip data cannot be decoded .*truncated"),
+        (zlib.compress(bytes(260))[:-1] + b"?", "gzip data cannot be decoded .*incorrect data check"),
         (b"nonsense", "gzip data cannot be decoded"),
     ],
 )

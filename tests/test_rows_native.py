@@ -7,7 +7,6 @@ zero once the input is used up.
 from __future__ import annotations
 
 import os
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -69,23 +68,6 @@ def lzf(block: bytes, room: int) -> bytes | None:
     return bytes(out) if len(out) == room else None
 
 
-def try_inflate(given: Input) -> None:
-    room = given.number(2)
-    try:
-        inflating = zlib.decompressobj()
-        expected = inflating.decompress(given.left, room + 1)
-        whole = inflating.eof and len(expected) == room
-    except zlib.error:
-        whole = False
-    out = np.empty(room, np.uint8)
-    if whole:
-        _rows.decode_gzip(given.rest(), out)
-        assert out.tobytes() == expected
-    else:
-        with pytest.raises(_rows.DamageError):
-            _rows.decode_gzip(given.rest(), out)
-
-
 def try_unshuffle(given: Input) -> None:
     width, block = given.number(2), given.rest()
     out = np.empty(len(block), np.uint8)
@@ -101,7 +83,7 @@ def try_unshuffle(given: Input) -> None:
 
 def try_sparse(given: Input, dtype: type) -> None:
     rows, D = given.number(1) % 16, given.number(1) % 16 + 1
-    begin, n = given.number(1), given.number(1) % 74
+    begin, n = given.number(1), given.number(1) % 64
     starts = np.array([given.number(2, signed=True) for _ in range(rows + 1)], np.int64)
     columns = np.array([given.number(1, signed=True) for _ in range(n)], np.int64)
     values = np.array([given.number(8, signed=True) for _ in range(n)], np.int64).astype(dtype)
@@ -131,7 +113,7 @@ def try_layout(given: Input, folder: Path) -> None:
     fill = np.zeros(given.number(1) % 9, np.uint8)
     for index in range(len(fill)):
         fill[index] = given.number(1)
-    cells = given.number(1) % 74
+    cells = given.number(1) % 64
     offsets = np.array([given.number(8 if size == 8 else 2, signed=True) for _ in range(cells)], np.int64)
     try:
         layout = _rows.Layout(*numbers, offsets, fill)
@@ -176,42 +158,15 @@ def slowly(
     return np.concatenate(grid)[:rows, :row_bytes] if grid else np.empty((0, row_bytes), np.uint8)
 
 
-CONTENTS = {
-    "nothing": b"",
-    "one byte": b"a",
-    "zeros": bytes(100_000),
-    "noise": np.random.default_rng(0).bytes(70_000),
-    "counts": np.random.default_rng(1).poisson(1, 60_000).astype(np.uint8).tobytes(),
-    "far apart": np.random.default_rng(2).bytes(32_700) * 3,
-    "codes of 15 bits": b"".join(bytes([n]) * 2**n for n in range(16)),
-    "runs": b"".join(bytes([n]) * n + bytes(range(n)) * 3 for n in range(256)),
-}
-
-
-@pytest.mark.parametrize("content", CONTENTS)
-def test_gzip_of_every_level_and_kind(content: str) -> None:
-    data = CONTENTS[content]
-    for level in range(10):
-        for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE):
-            packing = zlib.compressobj(level, zlib.DEFLATED, 15, 9, strategy)
-            packed = np.frombuffer(packing.compress(data) + packing.flush(), np.uint8)
-            out = np.empty(len(data), np.uint8)
-            _rows.decode_gzip(packed, out)
-            assert out.tobytes() == data
-            for length in (0, 1, 2, len(packed) // 2, len(packed) - 4, len(packed) - 1):
-                with pytest.raises(_rows.DamageError):
-                    _rows.decode_gzip(packed[:length], out)
-
-
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_the_corpus(tmp_path: Path) -> None:
     inputs = sorted(CORPUS.iterdir())
     assert len(inputs) > 50
     assert sum(path.stat().st_size for path in inputs) < 50_000
-    tried = dict.fromkeys(range(7), 0)
+    tried = dict.fromkeys(range(6), 0)
     for path in inputs:
         given = Input(path.read_bytes())
-        kind = given.number(1) % 7
+        kind = given.number(1) % 6
         tried[kind] += 1
         if kind == 0:
             try_lzf(given)
@@ -219,8 +174,6 @@ def test_the_corpus(tmp_path: Path) -> None:
             try_unshuffle(given)
         elif kind == 5:
             try_layout(given, tmp_path)
-        elif kind == 6:
-            try_inflate(given)
         else:
             try_sparse(given, (np.int64, np.float32, np.float64)[kind - 2])
     assert min(tried.values()) > 0

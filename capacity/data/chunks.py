@@ -7,7 +7,8 @@ and 2 (shuffle), and of h5py's 32000 (lzf).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ from capacity.data import _rows
 from capacity.errors import InputError
 
 DEFLATE, SHUFFLE, LZF = 1, 2, 32000
-_DECODE = {DEFLATE: _rows.decode_gzip, LZF: _rows.decode_lzf}
 _MOST_EXPANDED = 1040
 """No more than so many bytes come of a stored one: deflate makes 1032 of it at most, lzf 88."""
+_SHORT = 1 << 18
+"""Bytes of deflated data of which at most 1032 times as many come: 258 MiB."""
 _EMPTY_CELLS, _CELLS_A_CHUNK = 1 << 20, 64
 """An array may have so many chunks, and so many more for each that is stored: all are in a table in memory."""
 
@@ -90,6 +92,29 @@ class Pipeline:
             raise _rows.DamageError(f"a chunk has {len(block)} bytes, expected {self.chunk_bytes}")
         if block is not out:
             out[:] = block
+
+
+def _inflate(block: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    """Decode a deflated chunk with zlib, which holds no GIL.
+
+    What is short is inflated in one go, since no bomb is in it; else no more is made than is expected, which is slower.
+    """
+    try:
+        if len(block) <= _SHORT:
+            data, whole = zlib.decompress(block.data, bufsize=max(1, len(out))), True
+        else:
+            inflating = zlib.decompressobj()
+            data = inflating.decompress(block.data, len(out) + 1)  # one more, so that what is too long is seen
+            whole = inflating.eof
+    except zlib.error as error:
+        raise _rows.DamageError(f"its gzip data cannot be decoded ({error})") from error
+    if len(data) != len(out) or not whole:
+        reason = "too long" if len(data) > len(out) else "too short" if whole else "cut off"
+        raise _rows.DamageError(f"its gzip data are {reason}: expected {len(out)} bytes in a chunk")
+    out[:] = np.frombuffer(data, np.uint8)
+
+
+_DECODE: dict[int, Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]] = {DEFLATE: _inflate, LZF: _rows.decode_lzf}
 
 
 @dataclass(frozen=True)

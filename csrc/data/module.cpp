@@ -11,7 +11,6 @@
 #include <string>
 
 #include "csr.hpp"
-#include "inflate.hpp"
 #include "layout.hpp"
 #include "lzf.hpp"
 #include "shuffle.hpp"
@@ -104,33 +103,6 @@ void decode_lzf(const Bytes& block, py::array out) {
   if (!whole) throw Damage("its lzf data do not decode to " + std::to_string(room) + " bytes");
 }
 
-void decode_gzip(const Bytes& block, py::array out) {
-  const int64_t room = int64_t(out.nbytes());
-  uint8_t* to = writable(out, room);
-  const uint8_t* from = block.data();
-  const size_t length = size_t(block.size());
-  Inflated found;
-  {
-    py::gil_scoped_release release;
-    found = inflate(from, length, to, size_t(room));
-  }
-  const std::string expected = "expected " + std::to_string(room) + " bytes in a chunk";
-  switch (found) {
-    case Inflated::whole:
-      return;
-    case Inflated::cut_off:
-      throw Damage("its gzip data are cut off");
-    case Inflated::too_long:
-      throw Damage("its gzip data are too long: " + expected);
-    case Inflated::too_short:
-      throw Damage("its gzip data are too short: " + expected);
-    case Inflated::wrong:
-      throw Damage("its gzip data cannot be decoded");
-    case Inflated::wrong_sum:
-      throw Damage("the checksum of its gzip data is wrong");
-  }
-}
-
 void unshuffle_to(const Bytes& block, int64_t width, py::array out) {
   if (width < 1) throw std::invalid_argument("width must be at least 1");
   uint8_t* to = writable(out, int64_t(block.size()));
@@ -174,7 +146,6 @@ PYBIND11_MODULE(_rows, m) {
            py::arg("out").noconvert());
   m.def("read_at", &read_at, py::arg("file"), py::arg("offset"), py::arg("out").noconvert());
   m.def("decode_lzf", &decode_lzf, py::arg("block").noconvert(), py::arg("out").noconvert());
-  m.def("decode_gzip", &decode_gzip, py::arg("block").noconvert(), py::arg("out").noconvert());
   m.def("unshuffle", &unshuffle_to, py::arg("block").noconvert(), py::arg("width"), py::arg("out").noconvert());
   m.def("add_sparse", &add_sparse<int64_t>, py::arg("starts").noconvert(), py::arg("begin"),
         py::arg("columns").noconvert(), py::arg("values").noconvert(), py::arg("out").noconvert());
