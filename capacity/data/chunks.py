@@ -8,7 +8,7 @@ and 2 (shuffle), and of h5py's 32000 (lzf).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from capacity.data import _rows
 from capacity.errors import InputError
 
 DEFLATE, SHUFFLE, LZF = 1, 2, 32000
+_COMPRESSORS = (DEFLATE, LZF)
 _MOST_EXPANDED = 1040
 """No more than so many bytes come of a stored one: deflate makes 1032 of it at most, lzf 88."""
 _SHORT = 1 << 18
@@ -49,7 +50,7 @@ def filters_of(stored: Any) -> list[Filter]:
 def decodable(filters: Sequence[Filter]) -> bool:
     """Tell whether `Pipeline` can undo them: only those above, and one compression at most, so that sizes are known."""
     numbers = [each.number for each in filters]
-    return set(numbers) <= {SHUFFLE, *_DECODE} and sum(number in _DECODE for number in numbers) <= 1
+    return set(numbers) <= {SHUFFLE, *_COMPRESSORS} and sum(number in _COMPRESSORS for number in numbers) <= 1
 
 
 class Pipeline:
@@ -78,15 +79,17 @@ class Pipeline:
         _rows.DamageError
             The block is not whole, or decodes to more or less.
         """
-        stages = [each for index, each in enumerate(self._filters) if not mask >> index & 1][::-1]
-        for number, stage in enumerate(stages):
-            length = len(block) if stage.number == SHUFFLE else self.chunk_bytes
-            last = number == len(stages) - 1 and length == self.chunk_bytes
-            target = out if last else np.empty(length, np.uint8)
-            if stage.number == SHUFFLE:
-                _rows.unshuffle(block, stage.values[0], target)
+        for stage in [each for index, each in enumerate(self._filters) if not mask >> index & 1][::-1]:
+            if stage.number == DEFLATE:
+                block = _inflate(block, self.chunk_bytes)
+                continue
+            length = self.chunk_bytes if stage.number == LZF else len(block)
+            is_free = length == self.chunk_bytes and block is not out
+            target = out if is_free else np.empty(length, np.uint8)
+            if stage.number == LZF:
+                _rows.decode_lzf(block, target)
             else:
-                _DECODE[stage.number](block, target)
+                _rows.unshuffle(block, stage.values[0], target)
             block = target
         if len(block) != self.chunk_bytes:
             raise _rows.DamageError(f"a chunk has {len(block)} bytes, expected {self.chunk_bytes}")
@@ -94,27 +97,24 @@ class Pipeline:
             out[:] = block
 
 
-def _inflate(block: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    """Decode a deflated chunk with zlib, which holds no GIL.
+def _inflate(block: NDArray[np.uint8], expected: int) -> NDArray[np.uint8]:
+    """Return what a deflated chunk holds, (expected,), by zlib, which needs no GIL.
 
     What is short is inflated in one go, since no bomb is in it; else no more is made than is expected, which is slower.
     """
     try:
         if len(block) <= _SHORT:
-            data, whole = zlib.decompress(block.data, bufsize=max(1, len(out))), True
+            data, whole = zlib.decompress(block.data, bufsize=max(1, expected)), True
         else:
             inflating = zlib.decompressobj()
-            data = inflating.decompress(block.data, len(out) + 1)  # one more, so that what is too long is seen
+            data = inflating.decompress(block.data, expected + 1)  # one more, so that what is too long is seen
             whole = inflating.eof
     except zlib.error as error:
         raise _rows.DamageError(f"its gzip data cannot be decoded ({error})") from error
-    if len(data) != len(out) or not whole:
-        reason = "too long" if len(data) > len(out) else "too short" if whole else "cut off"
-        raise _rows.DamageError(f"its gzip data are {reason}: expected {len(out)} bytes in a chunk")
-    out[:] = np.frombuffer(data, np.uint8)
-
-
-_DECODE: dict[int, Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]] = {DEFLATE: _inflate, LZF: _rows.decode_lzf}
+    if len(data) != expected or not whole:
+        reason = "too long" if len(data) > expected else "too short" if whole else "cut off"
+        raise _rows.DamageError(f"its gzip data are {reason}: expected {expected} bytes in a chunk")
+    return np.frombuffer(data, np.uint8)
 
 
 @dataclass(frozen=True)
