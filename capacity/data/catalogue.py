@@ -7,14 +7,16 @@ content were computed from copies, and agree with what the sources beside the en
 
 from __future__ import annotations
 
-import importlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from capacity.data.cache import Fingerprint, RemoteFile
+from capacity.data.cifar import import_cifar10, import_cifar100
 from capacity.data.dataset import Dataset
 from capacity.data.idx import import_idx
+from capacity.data.uci import import_adult, import_covtype
 
 Importer = Callable[[Sequence[Path], Path, str], Dataset]
 """Takes the files in the order of the entry, the HDF5 file to make and the data set's name."""
@@ -49,25 +51,21 @@ class KnownSet:
         return sum(file.original.size for file in self.files)
 
 
-def _idx(files: Sequence[Path], out: Path, name: str) -> Dataset:
+def _idx(files: Sequence[Path], out: Path, name: str, class_names: Sequence[str] = ()) -> Dataset:
     images, labels, test_images, test_labels = files
-    return import_idx(images, labels, out, test_images=test_images, test_labels=test_labels, name=name)
+    return import_idx(
+        images, labels, out, test_images=test_images, test_labels=test_labels, name=name, class_names=class_names
+    )
 
 
-def _one_file(importer: str) -> Importer:
-    """Return the call of an importer of this package that takes one file."""
-
-    def run(files: Sequence[Path], out: Path, name: str) -> Dataset:
-        made: Dataset = getattr(importlib.import_module("capacity.data"), importer)(files[0], out, name=name)
-        return made
-
-    return run
+def _one_file(importer: Callable[..., Dataset]) -> Importer:
+    """Return the call of an importer that takes one file."""
+    return lambda files, out, name: importer(files[0], out, name=name)
 
 
-def _folder(importer: str) -> Importer:
-    """Return the call of an importer of this package that takes a folder with the files."""
-    file = _one_file(importer)
-    return lambda files, out, name: file([files[0].parent], out, name)
+def _folder(importer: Callable[..., Dataset]) -> Importer:
+    """Return the call of an importer that takes a folder with the files."""
+    return lambda files, out, name: importer(files[0].parent, out, name=name)
 
 
 def _file(name: str, size: int, sha256: str, *folders: str, content: tuple[int, str] | None = None) -> RemoteFile:
@@ -75,6 +73,7 @@ def _file(name: str, size: int, sha256: str, *folders: str, content: tuple[int, 
     return RemoteFile(name, Fingerprint(size, sha256), urls, Fingerprint(*content) if content else None)
 
 
+_GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 # yann.lecun.com, where they began, is often out of reach; these are the mirrors of PyTorch and of TensorFlow.
 _MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist")
 _FASHION = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",)
@@ -158,7 +157,7 @@ CATALOGUE: dict[str, KnownSet] = {
                 content=(10_008, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
             ),
         ),
-        _idx,
+        functools.partial(_idx, class_names=_GARMENTS),
     ),
     # SHA-256: url_checksums/cifar10.txt, and the same in GoMLX (examples/cifar/cifar.go).
     "cifar10": KnownSet(
@@ -173,7 +172,7 @@ CATALOGUE: dict[str, KnownSet] = {
                 *_KRIZHEVSKY,
             ),
         ),
-        _one_file("import_cifar10"),
+        _one_file(import_cifar10),
     ),
     # SHA-256: url_checksums/cifar100.txt, and the same in GoMLX.
     "cifar100": KnownSet(
@@ -188,7 +187,7 @@ CATALOGUE: dict[str, KnownSet] = {
                 *_KRIZHEVSKY,
             ),
         ),
-        _one_file("import_cifar100"),
+        _one_file(import_cifar100),
     ),
     # SHA-256: scikit-learn, of its mirror of this file; loaders that take UCI's address pin the same, and its size.
     # Content: the crate dataset-ml (covtype.rs).
@@ -205,7 +204,7 @@ CATALOGUE: dict[str, KnownSet] = {
                 content=(75_169_317, "0a9371cef7c964b5475d6053cc3e0894a5aa6f65ad1ed3ecb01c45aa96217945"),
             ),
         ),
-        _one_file("import_covtype"),
+        _one_file(import_covtype),
     ),
     # SHA-256: url_checksums/adult.txt.
     "adult": KnownSet(
@@ -226,6 +225,6 @@ CATALOGUE: dict[str, KnownSet] = {
                 f"{_UCI}/adult",
             ),
         ),
-        _folder("import_adult"),
+        _folder(import_adult),
     ),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -37,6 +37,7 @@ def import_idx(
     test_images: str | Path | None = None,
     test_labels: str | Path | None = None,
     name: str | None = None,
+    class_names: Sequence[str] = (),
 ) -> Dataset:
     """Import IDX files, gzipped or not, as a data set file.
 
@@ -54,6 +55,8 @@ def import_idx(
         The test split; both or neither.
     name : str, optional
         Default: the stem of `out`.
+    class_names : sequence of str, optional
+        K names. Default: "0".."K-1".
 
     Returns
     -------
@@ -87,6 +90,7 @@ def import_idx(
         samples=len(classes["train"]),
         test_samples=len(classes.get("test", ())),
         name=name,
+        class_names=class_names,
         scale=1 / 255 if first.dtype == np.uint8 else 1.0,
         provenance={"importer": "idx", "sources": [describe(path) for pair in pairs.values() for path in pair]},
     ) as writer:
