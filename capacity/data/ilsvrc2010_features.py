@@ -47,7 +47,7 @@ def find_features(folder: Path) -> FeatureFiles:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: expected the one with the *{FEATURE_SUFFIX} files")
     train, validation = dict[str, Path](), list[Path]()
-    with reading(folder):
+    with reading(folder, folder=True):
         paths = [
             path for place in (folder, folder / "train", folder / "val") for path in place.glob(f"*{FEATURE_SUFFIX}")
         ]

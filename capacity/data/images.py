@@ -149,7 +149,7 @@ def _folders(place: Path, inside: Path) -> list[str]:
 
 def _entries(place: Path, inside: Path) -> list[os.DirEntry[str]]:
     """Return what is in a folder, sorted, without what is hidden; refuse a link that leads out of `inside`."""
-    with reading(place), os.scandir(place) as scan:
+    with reading(place, folder=True), os.scandir(place) as scan:
         entries = sorted((entry for entry in scan if not entry.name.startswith(".")), key=lambda entry: entry.name)
     for entry in entries:
         if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(inside):
