@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.hostile import csv, hdf5_crafted, hdf5_seeds, idx, npz, spoil
+from tests.hostile import cifar, csv, hdf5_crafted, hdf5_seeds, idx, ilsvrc2010, npz, parquet, spoil
 from tests.hostile.case import Case, Format
 
 _HDF5 = (hdf5_seeds.words, hdf5_seeds.metadata)
@@ -40,6 +40,61 @@ FORMATS = (
     Format("csv", csv.table, csv.FILE, csv.IMPORT, csv.every_byte, csv.every_byte, crafted=csv.cases),
     Format("csv-gzipped", csv.gzipped, csv.FILE, csv.IMPORT, csv.every_byte, csv.every_byte, stride=2),
     Format("csv-bare", csv.bare, csv.FILE, csv.NO_HEADER, csv.every_byte, csv.every_byte),
+    Format("parquet", parquet.plain, parquet.FILE, parquet.IMPORT, parquet.cuts, parquet.every_byte, crafted=parquet.cases),
+    Format("parquet-packed", parquet.packed, parquet.FILE, parquet.IMPORT, parquet.cuts, parquet.every_byte),
+    Format("cifar", cifar.pickled, cifar.TRAIN, cifar.FOLDER, cifar.no_pixels, cifar.no_pixels, crafted=cifar.cases),
+    Format("cifar-anew", cifar.pickled_anew, cifar.TRAIN, cifar.FOLDER, cifar.no_pixels, cifar.no_pixels),
+    Format("cifar-names", cifar.pickled_as_text, cifar.META, cifar.FOLDER, cifar.every_byte, cifar.every_byte),
+    Format("cifar-records", cifar.records, "c/train.bin", cifar.FOLDER, cifar.around_labels, cifar.around_labels),
+    Format("cifar10", cifar.records_of_ten, "c/data_batch_2.bin", cifar.TEN, cifar.around_labels, cifar.around_labels),
+    Format("cifar-archive", cifar.archive, cifar.ARCHIVE, cifar.FOLDER, cifar.every_byte, cifar.every_byte),
+    Format(
+        "cifar-tar",
+        cifar.plain_archive,
+        cifar.ARCHIVE,
+        cifar.FOLDER,
+        cifar.headers,
+        cifar.headers,
+        seal=cifar.seal,
+    ),
+    Format(
+        "ilsvrc2010",
+        ilsvrc2010.compressed,
+        ilsvrc2010.FEATURES,
+        ilsvrc2010.IMPORT,
+        ilsvrc2010.cuts,
+        ilsvrc2010.every_byte,
+        crafted=ilsvrc2010.cases,
+        kept=ilsvrc2010.KEPT,
+    ),
+    Format(
+        "ilsvrc2010-plain",
+        ilsvrc2010.plain,
+        ilsvrc2010.FEATURES,
+        ilsvrc2010.IMPORT,
+        ilsvrc2010.cuts,
+        ilsvrc2010.every_byte,
+        kept=ilsvrc2010.KEPT,
+    ),
+    Format(
+        "ilsvrc2010-classes",
+        ilsvrc2010.plain_meta,
+        ilsvrc2010.META,
+        ilsvrc2010.IMPORT,
+        ilsvrc2010.beginning,
+        ilsvrc2010.beginning,
+        stride=40,
+        kept=ilsvrc2010.KEPT,
+    ),
+    Format(
+        "ilsvrc2010-truth",
+        ilsvrc2010.validated,
+        ilsvrc2010.GROUND_TRUTH,
+        ilsvrc2010.IMPORT,
+        ilsvrc2010.every_byte,
+        ilsvrc2010.every_byte,
+        kept=ilsvrc2010.KEPT,
+    ),
 )
 
 

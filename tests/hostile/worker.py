@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from capacity.data.ilsvrc2010_devkit import META, Synset
 from tests.hostile.case import CANARY, MEGABYTE, Case, Files
 from tests.hostile.judge import BROKEN, fault_of, snapshot, use
 
@@ -63,6 +64,23 @@ def _warm() -> None:
     import capacity.data
 
     assert all((h5py, numpy, capacity.cli.data, capacity.data))
+    _read_classes_once()
+
+
+def _read_classes_once() -> None:
+    """Read the 1000 classes of ILSVRC2010 once for all cases that have the same: it takes a third of a second."""
+    import capacity.data.ilsvrc2010 as importer
+
+    read, known = importer.read_synsets, dict[bytes, tuple[Synset, ...]]()
+
+    def read_once(devkit: Path) -> tuple[Synset, ...]:
+        path = devkit / META
+        content = path.read_bytes() if path.is_file() else b""
+        if content not in known:
+            known[content] = read(devkit)
+        return known[content]
+
+    importer.read_synsets = read_once
 
 
 def _run_batch(cases: Sequence[Case], folder: Path) -> Iterator[Outcome]:
