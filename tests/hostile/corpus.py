@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 
-from tests.hostile import cifar, csv, hdf5_crafted, hdf5_seeds, idx, ilsvrc2010, npz, parquet, spoil
+from tests.hostile import (
+    cifar,
+    csv,
+    hdf5_crafted,
+    hdf5_seeds,
+    idx,
+    ilsvrc2010,
+    images,
+    npz,
+    parquet,
+    spoil,
+    text,
+    uci,
+    vocabulary,
+)
 from tests.hostile.case import Case, Format
 
 _HDF5 = (hdf5_seeds.words, hdf5_seeds.metadata)
@@ -42,6 +57,12 @@ FORMATS = (
     Format("csv-bare", csv.bare, csv.FILE, csv.NO_HEADER, csv.every_byte, csv.every_byte),
     Format("parquet", parquet.plain, parquet.FILE, parquet.IMPORT, parquet.cuts, parquet.every_byte, crafted=parquet.cases),
     Format("parquet-packed", parquet.packed, parquet.FILE, parquet.IMPORT, parquet.cuts, parquet.every_byte),
+    Format("text", text.plain, text.FILE, text.CHARACTERS, text.every_byte, text.every_byte, crafted=text.cases),
+    Format("text-words", text.plain, text.FILE, text.WORDS, text.every_byte, text.every_byte),
+    Format("text-gzipped", text.gzipped, text.FILE, text.WORDS, text.every_byte, text.every_byte),
+    Format("covtype", uci.cover, uci.COVER, uci.IMPORT_COVER, uci.every_byte, uci.every_byte, crafted=uci.cases),
+    Format("covtype-gzipped", uci.cover_gzipped, uci.COVER, uci.IMPORT_COVER, uci.every_byte, uci.every_byte),
+    Format("adult", uci.adult, uci.ADULT, uci.IMPORT_ADULT, uci.every_byte, uci.every_byte),
     Format("cifar", cifar.pickled, cifar.TRAIN, cifar.FOLDER, cifar.no_pixels, cifar.no_pixels, crafted=cifar.cases),
     Format("cifar-anew", cifar.pickled_anew, cifar.TRAIN, cifar.FOLDER, cifar.no_pixels, cifar.no_pixels),
     Format("cifar-names", cifar.pickled_as_text, cifar.META, cifar.FOLDER, cifar.every_byte, cifar.every_byte),
@@ -96,6 +117,57 @@ FORMATS = (
         kept=ilsvrc2010.KEPT,
     ),
 )
+
+_PIXELS = (
+    Format(
+        "images",
+        images.png,
+        images.spoiled("png"),
+        images.IMPORT,
+        images.every_byte,
+        images.every_byte,
+        seal=images.seal,
+        crafted=images.cases,
+    ),
+    Format("images-jpeg", images.jpeg, images.spoiled("jpg"), images.IMPORT, images.every_byte, images.every_byte),
+    Format(
+        "images-progressive",
+        images.progressive,
+        images.spoiled("jpeg"),
+        images.IMPORT,
+        images.every_byte,
+        images.every_byte,
+    ),
+    Format("images-bmp", images.bmp, images.spoiled("bmp"), images.IMPORT, images.every_byte, images.every_byte),
+    Format("images-tiff", images.tiff, images.spoiled("tif"), images.IMPORT, images.every_byte, images.every_byte),
+    Format("images-webp", images.webp, images.spoiled("webp"), images.IMPORT, images.every_byte, images.every_byte),
+    Format("images-ppm", images.ppm, images.spoiled("ppm"), images.IMPORT, images.every_byte, images.every_byte),
+)
+if importlib.util.find_spec("PIL"):  # an extra
+    FORMATS += _PIXELS
+if importlib.util.find_spec("PIL") and importlib.util.find_spec("cv2"):
+    FORMATS += (
+        Format(
+            "vocabulary",
+            vocabulary.seed,
+            vocabulary.FILE,
+            vocabulary.IMPORT,
+            npz.cuts,
+            npz.every_byte,
+            seal=npz.seal,
+            crafted=vocabulary.cases,
+        ),
+        Format(
+            "vocabulary-photo",
+            vocabulary.seed,
+            vocabulary.PHOTO,
+            vocabulary.IMPORT,
+            images.every_byte,
+            images.every_byte,
+            seal=images.seal,
+            stride=80,
+        ),
+    )
 
 
 def corpus(*, every: bool = False) -> Iterator[Case]:

@@ -25,10 +25,12 @@ def fault_of(code: int, said: str, shown: str) -> str:
         return f"what was made or opened cannot be used: {said}"
     if code not in (0, 2):
         return f"exit code {code}: {said}"
+    if not shown.replace("\n", "").isprintable():
+        return f"characters that cannot be shown: {shown!r}"
     if code == 0:
         return f"not quiet: {said!r}" if said else ""
     if not said and shown.rstrip().rpartition("\n")[2].startswith(_VERDICT):
-        return "" if shown.replace("\n", "").isprintable() else f"characters that cannot be shown: {shown!r}"
+        return ""
     return _fault_of_sentence(said)
 
 
