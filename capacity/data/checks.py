@@ -120,7 +120,7 @@ def header_problems(
     if not (np.isfinite(scale) and scale > 0):
         yield f"has the scale {scale}: expected a positive finite number"
     if normalisation not in NORMALISATIONS:
-        yield f"has the normalisation '{normalisation}'{did_you_mean(normalisation, NORMALISATIONS)}"
+        yield f"has the normalisation '{normalisation[:60]}'{did_you_mean(normalisation, NORMALISATIONS)}"
     if class_names is not None and len(class_names) != classes:
         yield f"has {len(class_names)} class names for {classes} classes: expected as many of each"
     if feature_names and len(feature_names) != inputs:

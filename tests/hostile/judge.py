@@ -63,6 +63,8 @@ def snapshot(folder: Path, allowed: Collection[Path]) -> Snapshot:
 
 def use(source: Path) -> None:
     """Open a data set that a command made or took, and touch every value."""
+    import numpy as np
+
     from capacity.data import open_dataset
 
     data = open_dataset(source)
@@ -70,5 +72,7 @@ def use(source: Path) -> None:
         if split is not None:
             assert split.labels.max() < data.classes
             assert len(split.features) == len(split.labels)
+            assert split.row_scale.shape == (len(split.labels) if data.normalisation != "none" else 0,)
+            assert np.isfinite(split.row_scale).all()
             for start in range(0, len(split.labels), 4096):
                 split.features[start : start + 4096].max()
