@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,10 @@ def crash(path: Path) -> None:
 def turn_for_ever(path: Path) -> None:
     while True:
         pass
+
+
+def stand_still(path: Path) -> None:
+    time.sleep(600)
 
 
 def complain(path: Path) -> None:
@@ -56,3 +61,55 @@ def test_without_a_child_nothing_is_known_against_a_file(tmp_path: Path, monkeyp
     monkeypatch.setattr(os, "fork", refuse)
     (tmp_path / "x").write_bytes(b"x")
     assert probe.survives(tmp_path / "x", crash)
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The children that are forked."""
+    made: list[int] = []
+    fork = os.fork
+
+    def remember() -> int:
+        made.append(fork())
+        return made[-1]
+
+    monkeypatch.setattr(os, "fork", remember)
+    return made
+
+
+def test_a_look_that_stands_still_is_ended_and_says_nothing_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, children: list[int]
+) -> None:
+    monkeypatch.setattr(probe, "_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(probe, "_WAIT_TIMES", 0.0)
+    (tmp_path / "x").write_bytes(b"x")
+    before, began = sorted(os.listdir("/dev/fd")), time.monotonic()
+    assert probe.survives(tmp_path / "x", stand_still)
+    assert 0.1 <= time.monotonic() - began < 60
+    assert sorted(os.listdir("/dev/fd")) == before
+    assert probe.survives(tmp_path / "x", stand_still)  # not looked at again: that would be waited for again
+    assert len(children) == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(children[0], 0)
+
+
+def test_a_wait_that_is_interrupted_leaves_no_child(tmp_path: Path, children: list[int]) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    (tmp_path / "x").write_bytes(b"x")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            probe.survives(tmp_path / "x", stand_still)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(ProcessLookupError):
+        os.kill(children[0], 0)
+
+
+def test_a_huge_file_is_waited_for_no_longer_than_can_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_BYTES_A_SECOND", 1e-9)
+    (tmp_path / "x").write_bytes(b"x")
+    assert probe.survives(tmp_path / "x", complain)

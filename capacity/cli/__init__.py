@@ -118,7 +118,7 @@ def _sentence(error: Exception) -> str:
 
 def _warn(message: Warning | str, *where: Any, **more: Any) -> None:
     """Say a warning in one line, without the place in the code, which is none of the user's."""
-    click.echo(f"capacity: warning: {message}", err=True)
+    click.echo(f"capacity: warning: {printable(' '.join(str(message).split()))}", err=True)
 
 
 def _interrupted(interrupt: BaseException | None) -> int:

@@ -11,7 +11,7 @@ import click
 
 from capacity.cli.data_facts import aligned, balance
 from capacity.cli.data_progress import progress
-from capacity.cli.words import plural
+from capacity.cli.words import plural, printable
 
 if TYPE_CHECKING:
     from capacity.data import DatasetCheck
@@ -103,7 +103,7 @@ def _findings(found: DatasetCheck) -> list[str]:
     lines = []
     for finding in found.findings:
         label = f"{finding.level:9}"
-        lines.append(textwrap.fill(finding.text, _WIDTH, initial_indent=label, subsequent_indent=" " * len(label)))
+        lines.append(textwrap.fill(printable(finding.text), _WIDTH, initial_indent=label, subsequent_indent=" " * len(label)))
     return [*lines, ""] if lines else []
 
 

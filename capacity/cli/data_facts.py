@@ -19,7 +19,7 @@ _LISTED_CLASSES = 20
 def report(dataset: Dataset) -> None:
     facts = facts_of(dataset)
     kinds = f"{dataset.inputs} features ({facts['dtype']}), {dataset.classes} classes"
-    click.echo(f"wrote {dataset.path}: {size_of(facts)}, {kinds}")
+    click.echo(f"wrote {printable(str(dataset.path))}: {size_of(facts)}, {kinds}")
 
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import click
 from capacity.cli.data_facts import report
 from capacity.cli.data_import import SOURCE, name_option
 from capacity.cli.data_progress import progress
+from capacity.cli.stderr import python_alone_on_stderr
 
 if TYPE_CHECKING:
     from capacity.data import Dataset, ImageFolder
@@ -87,14 +88,15 @@ def images(
         raise click.UsageError("--size and --colour belong to --features pixels")
     if words is not None and vocabulary is not None:
         raise click.UsageError("--words learns a vocabulary and --vocabulary names one: expected one of them")
-    found = find_images(folder, test_fraction=test_fraction, seed=seed)
-    if features == "pixels":
-        with progress("reading", len(found)) as advance:
-            dataset = import_image_pixels(
-                found, out, size=32 if size is None else size, colour=colour, name=name, progress=advance
-            )
-    else:
-        dataset = _import_words(found, out, 1000 if words is None else words, vocabulary, seed, name)
+    with python_alone_on_stderr():
+        found = find_images(folder, test_fraction=test_fraction, seed=seed)
+        if features == "pixels":
+            with progress("reading", len(found)) as advance:
+                dataset = import_image_pixels(
+                    found, out, size=32 if size is None else size, colour=colour, name=name, progress=advance
+                )
+        else:
+            dataset = _import_words(found, out, 1000 if words is None else words, vocabulary, seed, name)
     report(dataset)
     for key, what in (
         ("skipped_files", "no images by their names"),

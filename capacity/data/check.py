@@ -18,8 +18,8 @@ from capacity.data.checks import as_labels, header_problems, shape_problems
 from capacity.data.duplicates import EqualRows, Leakage, duplicates, leakage
 from capacity.data.hdf5 import array, attribute, features_in, hdf5_file, json_object, text, texts
 from capacity.data.label_survey import largest_class, survey_labels
-from capacity.data.layout import SPLITS, content_digest
-from capacity.data.opening import check_format, locate
+from capacity.data.layout import NORMALISATIONS, SPLITS, content_digest
+from capacity.data.opening import check_format, locate, stored_factors
 from capacity.data.split_comparison import comparable, equal_rows_of, label_numbers
 from capacity.data.survey import Rows, SplitSurvey
 from capacity.data.verdict import SPLIT_WORDS, findings
@@ -100,12 +100,16 @@ class _Check:
         matching = {split: labels[split] for split in self.rows if self._match(split, labels)}
         indices = {split: whole for split, values in matching.items() if (whole := _class_indices(values)) is not None}
         surveys = {split: SplitSurvey(rows) for split, rows in self.rows.items()}
+        stored_digest = self._attribute("digest", text, "")
+        validated = bool(stored_digest) and self._attribute("validated", text, "") == stored_digest
+        vouched = validated and header.normalisation in NORMALISATIONS
         for split, survey in surveys.items():
             with self._noted("damaged", split):
-                survey.run(indices.get(split), progress)
+                survey.run(indices.get(split), progress, header.normalisation if vouched else "none")
+            with self._noted("factors", split):
+                self._check_factors(split, survey)
         equal, numbers = equal_rows_of(surveys), label_numbers(matching)
         parts = {split: _split_check(survey, equal[split], numbers.get(split)) for split, survey in surveys.items()}
-        stored_digest = self._attribute("digest", text, "")
         found = DatasetCheck(
             path=self._path,
             **vars(header),
@@ -117,7 +121,7 @@ class _Check:
             leakage=_leakage(surveys, equal, numbers),
             stored_digest=stored_digest,
             digest=self._digest(surveys, indices, header),
-            validated=bool(stored_digest) and self._attribute("validated", text, "") == stored_digest,
+            validated=validated,
         )
         return dataclasses.replace(found, findings=findings(found, self._problems))
 
@@ -154,6 +158,20 @@ class _Check:
             with self._noted("unreadable", split):
                 as_labels(np.empty(0, labels.dtype), word)
                 self._stored_labels[split] = labels
+
+    def _check_factors(self, split: str, survey: SplitSurvey) -> None:
+        """Compare the factors that a training would take from the file with those that the rows have."""
+        if not len(survey.row_scale):
+            return
+        stored, found = stored_factors(self._file, split, self._path)[: survey.read], survey.row_scale[: survey.read]
+        wrong = np.flatnonzero(~np.isclose(stored, found, rtol=1e-5, atol=0))  # other processors round otherwise
+        if wrong.size:
+            self._problem(
+                "factors",
+                split,
+                f"{SPLIT_WORDS[split]} row_scale holds {stored[wrong[0]]:.6g} for row {wrong[0]}, whose norm gives "
+                f"{found[wrong[0]]:.6g}, and {len(wrong) - 1} more like it: the file is damaged, make it again",
+            )
 
     def _read(self, split: str, stored: Any) -> NDArray[Any]:
         """Return all labels (N,), or none when they cannot be read."""

@@ -114,14 +114,23 @@ def header_problems(
         yield f"has {classes} class: expected at least two"
     if classes > MAX_CLASSES:
         yield f"has {classes} classes: expected at most {MAX_CLASSES}; is a label wrong?"
-    wrong = next((name for name in (*(class_names or ()), *feature_names) if "\0" in name), None)
+    wrong = next((name for name in (*(class_names or ()), *feature_names) if "\0" in name or _broken(name)), None)
     if wrong is not None:
-        yield f"has a name with a NUL character ({wrong!r:.60}): expected text"
+        yield f"has a name with a NUL character, or that is not UTF-8 ({ascii(wrong):.60}): expected text"
     if not (np.isfinite(scale) and scale > 0):
         yield f"has the scale {scale}: expected a positive finite number"
     if normalisation not in NORMALISATIONS:
-        yield f"has the normalisation '{normalisation}'{did_you_mean(normalisation, NORMALISATIONS)}"
+        yield f"has the normalisation '{normalisation[:60]}'{did_you_mean(normalisation, NORMALISATIONS)}"
     if class_names is not None and len(class_names) != classes:
         yield f"has {len(class_names)} class names for {classes} classes: expected as many of each"
     if feature_names and len(feature_names) != inputs:
         yield f"has {len(feature_names)} feature names for {inputs} features: expected as many"
+
+
+def _broken(name: str) -> bool:
+    """Tell whether a text holds surrogates, as names of files do that are not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

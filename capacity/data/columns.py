@@ -192,8 +192,10 @@ class Labels:
             )
         strange = new - self._known.keys() if self._known else ()
         if self._known and strange:
+            names = set(map(str, self._known))  # numbers beside a text are texts too, and not what is wrong
             raise InputError(
-                f"label column '{self.name}' holds '{min(strange)}': expected one of "
+                f"label column '{self.name}' holds '{min(strange, key=lambda item: (str(item) in names, item))}': "
+                "expected one of "
                 f"{', '.join(map(str, self._known))}; is it that data set?"
             )
 

@@ -21,6 +21,8 @@ FEATURE_SUFFIX = ".sbow.mat"
 WORDS = 1000
 """Size of the vocabulary: words are 0..999."""
 
+_LONGEST_ID = 100  # characters
+
 _NAMES = re.compile(r"(?P<train>n\d{8})|(?P<val>val\.\d+)|(?P<test>test\.\d+)")
 
 
@@ -90,7 +92,7 @@ def read_histograms(path: Path) -> tuple[NDArray[Any], NDArray[np.str_]]:
     counts = np.zeros((len(images), WORDS), dtype=np.int32)
     ids = []
     for row, image in enumerate(images):
-        ids.append(text_in(image["ID"], "ID", path))
+        ids.append(text_in(image["ID"], "ID", path, longest=_LONGEST_ID))
         counts[row] = np.bincount(_words(image["sbow"], ids[-1], path), minlength=WORDS)
     return counts.astype(smallest_integer(int(counts.max()))), np.array(ids)
 

@@ -152,6 +152,14 @@ def _entries(place: Path, inside: Path) -> list[os.DirEntry[str]]:
     with reading(place, folder=True), os.scandir(place) as scan:
         entries = sorted((entry for entry in scan if not entry.name.startswith(".")), key=lambda entry: entry.name)
     for entry in entries:
-        if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(inside):
+        if entry.is_symlink() and not _stays(Path(entry.path), inside):
             raise InputError(f"{entry.path} is a link that leads out of the folder: copy what it points to")
     return entries
+
+
+def _stays(link: Path, inside: Path) -> bool:
+    """Tell whether a link leads to something in a folder."""
+    try:
+        return link.resolve().is_relative_to(inside)
+    except (OSError, RuntimeError):  # it leads to itself
+        return False

@@ -30,6 +30,7 @@ _EXACT = {
     "float16": FLOAT16,
 }
 _BLOCK_BYTES = 4 << 20
+_SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def storage_dtype(dtype: np.dtype[Any], what: str) -> np.dtype[Any]:
@@ -56,10 +57,13 @@ def row_blocks(rows: int, row_bytes: int, *, multiple: int = 1) -> Iterator[slic
 
 
 def row_scale(features: NDArray[Any], normalisation: str) -> NDArray[np.float32]:
-    """Return what each row of a block (n, D) is multiplied by to have norm 1, (n,); 1 where a row is all zeros."""
+    """Return what each row of a block (n, D) is multiplied by to have norm 1, (n,).
+
+    It is 1 where a row is all zeros, or so small that float32 cannot hold its factor.
+    """
     values = np.abs(features, dtype=np.float64)
     norms = values.sum(axis=1) if normalisation == "l1" else np.sqrt(np.square(values).sum(axis=1))
-    factors: NDArray[np.float32] = np.divide(1.0, norms, out=np.ones(len(norms)), where=norms > 0).astype(FLOAT32)
+    factors: NDArray[np.float32] = np.divide(1.0, norms, out=np.ones(len(norms)), where=norms >= _SMALLEST).astype(FLOAT32)
     return factors
 
 

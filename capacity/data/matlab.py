@@ -77,12 +77,15 @@ def read_structs(path: Path, variable: str, fields: Sequence[str]) -> NDArray[np
     raise InputError(f"{path} has no variable '{variable}': it holds {there}")
 
 
-def text_in(value: Any, field: str, path: Path) -> str:
+def text_in(value: Any, field: str, path: Path, *, longest: int = 1000) -> str:
     """Return the text in a field of a record; `field` and `path` are for the message where there is none."""
     array = np.asarray(value)
     if array.dtype.kind != "U" or array.size != 1:
         raise InputError(f"{path}: a field '{field}' is not a text")
-    return str(array.item())
+    text = str(array.item())
+    if len(text) > longest:
+        raise InputError(f"{path}: a field '{field}' is a text of {len(text)} characters: expected at most {longest}")
+    return text
 
 
 def number_in(value: Any, field: str, path: Path) -> int:

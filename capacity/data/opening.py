@@ -26,6 +26,7 @@ from capacity.data.layout import (
     row_blocks,
     row_scale,
     storage_dtype,
+    to_storage,
 )
 from capacity.data.rows import RowReader
 from capacity.data.windows import Windows
@@ -148,7 +149,7 @@ def _validated(file: Any, dataset: Dataset) -> Dataset:
     if not digest or attribute(file, "validated", text, "", path) != digest:
         dataset = _with(dataset, lambda split, name: _checked(split, dataset, name))
     elif dataset.normalisation != "none":
-        dataset = _with(dataset, lambda split, name: replace(split, row_scale=_row_scale(file, name, path)))
+        dataset = _with(dataset, lambda split, name: replace(split, row_scale=stored_factors(file, name, path)))
     if not digest:
         digest = content_digest(
             {name: _hashed(split) for name, split in _splits(dataset).items()},
@@ -206,8 +207,15 @@ def _in_memory(reader: RowReader) -> NDArray[Any]:
     return reader.load(usable_cores()) if mapped is None else mapped
 
 
-def _row_scale(file: Any, name: str, path: Path) -> NDArray[np.float32]:
-    factors: NDArray[np.float32] = np.ascontiguousarray(array(file, f"{name}/row_scale", path)[()], FLOAT32)
+def stored_factors(file: Any, name: str, path: Path) -> NDArray[np.float32]:
+    """Return the factors (N,) of a split's rows that the file holds; native code takes as many as there are labels."""
+    stored, rows = array(file, f"{name}/row_scale", path), array(file, f"{name}/labels", path).shape
+    if stored.shape != rows:
+        raise InputError(f"{path}: {name} row_scale has the shape {stored.shape}: expected {rows}, a factor a row")
+    factors: NDArray[np.float32] = to_storage(stored[()], FLOAT32)
+    if not np.isfinite(factors).all():
+        row = int(np.argmin(np.isfinite(factors)))
+        raise InputError(f"{path}: {name} row_scale holds {factors[row]} for row {row}: it is damaged, make it again")
     factors.setflags(write=False)
     return factors
 

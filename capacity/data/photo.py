@@ -6,6 +6,7 @@ are averaged in whole-number arithmetic, so that pixels do not depend on the pro
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".
 
 LARGEST = 100_000_000
 """Pixels of the largest image that is read."""
+
+_MOST_SCANS, _SCAN = 100, b"\xff\xda"
+"""Scans of a JPEG file, and how one begins. Ten are common; each goes over all pixels, and thousands fit into a MB."""
 
 _FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others can run programs (EPS) or are rarely photographs
 
@@ -54,6 +58,7 @@ def read_pyramid(path: Path, *, longest: int, levels: int) -> list[NDArray[np.ui
         The file is damaged, too large, or no image.
     """
     with _opened(path) as image:
+        _check_scans(path, image)
         grey = _decoded(image, "L", 2 * longest)
         largest = max(grey.size)
         if largest > longest:
@@ -76,6 +81,7 @@ def read_square(path: Path, *, size: int, colour: bool) -> NDArray[np.uint8]:
         The file is damaged, too large, or no image.
     """
     with _opened(path) as image:
+        _check_scans(path, image)
         whole = _decoded(image, "RGB" if colour else "L", 2 * size)
         side = min(whole.size)
         left, top = ((length - side) // 2 for length in whole.size)
@@ -86,9 +92,14 @@ def read_square(path: Path, *, size: int, colour: bool) -> NDArray[np.uint8]:
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
     """Keep Pillow's warnings, of large images and odd metadata, from the terminal. Enter it in one thread only."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
+    log, nowhere = logging.getLogger("PIL"), logging.NullHandler()
+    log.addHandler(nowhere)  # without any, what is logged as an error goes to stderr
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield
+    finally:
+        log.removeHandler(nowhere)
 
 
 @contextmanager
@@ -108,6 +119,16 @@ def _opened(path: Path) -> Iterator[Any]:
     except Exception as error:  # decoders raise what they like at damaged files
         reason = str(error).replace(f" {str(path)!r}", "")
         raise InputError(f"{path} cannot be read as an image ({reason}): fetch it again or move it away") from error
+
+
+def _check_scans(path: Path, image: Any) -> None:
+    """Refuse a JPEG file that would take for ever."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    with path.open("rb") as file:
+        scans = sum(block.count(_SCAN) for block in iter(lambda: file.read(1 << 20), b""))
+    if scans > _MOST_SCANS:
+        raise InputError(f"{path} has {scans:,} scans: expected at most {_MOST_SCANS}; save it again or move it away")
 
 
 def _decoded(image: Any, mode: str, enough: int) -> Any:

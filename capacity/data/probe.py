@@ -10,6 +10,7 @@ import contextlib
 import faulthandler
 import os
 import resource
+import select
 import signal
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from pathlib import Path
 
 _SECONDS, _BYTES_A_SECOND = 0.5, 10e6
 """CPU time that a look may take: far more than any good file needs, and something for its size."""
+
+_WAIT_SECONDS, _WAIT_TIMES, _LONGEST_WAIT = 20.0, 4.0, 1e6
+"""How many seconds a look is waited for: so many, and so many times the CPU time that it may take; poll has a limit."""
 
 _SURVIVED: set[tuple[int, ...]] = set()
 """Files seen by this process: device, inode, size, time of the last change in ns."""
@@ -28,7 +32,8 @@ _ENDLESS = -signal.SIGPROF
 def survives(path: Path, look: Callable[[Path], None]) -> bool:
     """Tell whether `look` at a file comes to an end without crashing the process; errors are not its business.
 
-    A file is looked at once, as long as it does not change. Where no child can be made, the answer is True.
+    A file is looked at once, as long as it does not change. Where no child can be made, the answer is True; also where
+    the child stands still, which says nothing of the file: another thread may have held a lock when it was forked.
 
     Parameters
     ----------
@@ -41,21 +46,37 @@ def survives(path: Path, look: Callable[[Path], None]) -> bool:
     if seen in _SURVIVED:
         return True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of forks beside threads: h5py takes its lock to the child
-            child = os.fork()
-    except OSError:
-        return True
-    if child == 0:
-        _look_and_end(path, look, _SECONDS + state.st_size / _BYTES_A_SECOND)
-    try:
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except ChildProcessError:  # whoever started this process lets the system collect its children
+        code = _exit_code(path, look, _SECONDS + state.st_size / _BYTES_A_SECOND)
+    except OSError:  # no child can be made, or whoever started this process lets the system collect its children
         return True
     if code in _CRASHES or code == _ENDLESS:
         return False
     _SURVIVED.add(seen)
     return True
+
+
+def _exit_code(path: Path, look: Callable[[Path], None], seconds: float) -> int:
+    """Look in a child that may take `seconds` of CPU time, and return how it ended; one that stands still is killed."""
+    end, held = os.pipe()  # a child that has ended holds the pipe no longer
+    with open(end, "rb", buffering=0):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of forks beside threads: h5py takes its lock to the child
+                child = os.fork()
+            if child == 0:
+                _look_and_end(path, look, seconds)
+        finally:
+            os.close(held)
+        waiting = select.poll()
+        waiting.register(end)
+        ended: list[tuple[int, int]] = []
+        try:
+            ended = waiting.poll(1000 * min(_WAIT_SECONDS + _WAIT_TIMES * seconds, _LONGEST_WAIT))
+        finally:
+            if not ended:
+                os.kill(child, signal.SIGKILL)
+            status = os.waitpid(child, 0)[1]
+    return os.waitstatus_to_exitcode(status)
 
 
 def _look_and_end(path: Path, look: Callable[[Path], None], seconds: float) -> None:

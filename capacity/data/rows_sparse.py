@@ -20,6 +20,8 @@ from capacity.errors import InputError
 _ENTRIES = 1 << 19
 """Stored entries that are read at once."""
 _PIECE_BYTES = 1 << 20
+_VALUES_A_BYTE, _FREE_VALUES = 10_000, 1 << 26
+"""Values that a byte of the file may stand for: ten times as many as in sparse texts. The first of them are free."""
 
 
 class Sparse:
@@ -64,7 +66,7 @@ class Sparse:
         found = attribute(group, "shape", lambda value: tuple(int(axis) for axis in value), (), file.path)
         if encoding != "csr_matrix":
             raise InputError(
-                f"{self.what} is a group of the encoding '{encoding}': expected 'csr_matrix', sparse by rows"
+                f"{self.what} is a group of the encoding '{encoding[:60]}': expected 'csr_matrix', sparse by rows"
             )
         if len(found) != 2 or min(found) < 0:
             raise InputError(
@@ -73,6 +75,11 @@ class Sparse:
             )
         if not 0 < found[1] * 8 <= np.iinfo(np.int32).max:
             raise InputError(f"{self.what} has {found[1]} columns: expected 1 or more, and less than 2 GiB in a row")
+        if found[0] * found[1] > _FREE_VALUES + _VALUES_A_BYTE * file.size:
+            raise InputError(
+                f"{self.what} has the shape {found}, in a file of {file.size} bytes: nearly all of its values would be "
+                "zeros, and reading them would take for ever"
+            )
         return found[0], found[1]
 
     def _array(self, group: Any, key: str, file: RowFile) -> Any:

@@ -22,9 +22,9 @@ there; up to `FREE_BYTES` nobody minds."""
 
 @contextlib.contextmanager
 def reading(path: Path, *, folder: bool = False) -> Iterator[None]:
-    """Turn what goes wrong while a file, or a folder, is read into one sentence."""
+    """Turn what goes wrong while `path`, a file or a folder to be listed, is read into one sentence."""
     try:
-        if path.exists() and not folder and not path.is_file():  # a device may never end, a pipe never begin
+        if not folder and path.exists() and not path.is_file():  # a device may never end, a pipe never begin
             kind = "a folder" if path.is_dir() else "a device or a pipe"
             raise InputError(f"{path} cannot be read: it is {kind}, expected a file")
         yield

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from capacity.data.duplicates import row_digests
 from capacity.data.equal_rows import row_hashes
 from capacity.data.feature_survey import FeatureSurvey, Places, places, plain
-from capacity.data.layout import SplitHash, row_blocks, storage_dtype
+from capacity.data.layout import SplitHash, row_blocks, row_scale, storage_dtype
 from capacity.data.rows import RowReader
 from capacity.errors import InputError
 
@@ -116,6 +116,8 @@ class SplitSurvey:
     zero_rows : Places
         Of (row,): nothing but zeros.
     content : SplitHash
+    row_scale : ndarray (N,) or (0,), float32
+        The factors of the rows, where they were asked for.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -125,8 +127,14 @@ class SplitSurvey:
         self.columns = FeatureSurvey(rows.shape[1])
         self.zero_rows = Places()
         self.content = SplitHash()
+        self.row_scale = np.empty(0, np.float32)
 
-    def run(self, labels: NDArray[np.int32] | None, progress: Callable[[int], None] | None) -> None:
+    def run(
+        self,
+        labels: NDArray[np.int32] | None,
+        progress: Callable[[int], None] | None,
+        normalisation: str = "none",
+    ) -> None:
         """Go through all rows; `labels` (N,) become part of the digest, which is left out when there are none.
 
         Raises
@@ -134,6 +142,8 @@ class SplitSurvey:
         InputError
             The file is damaged; what was found in the rows before stays.
         """
+        if normalisation != "none":
+            self.row_scale = np.empty(self.rows.shape[0], np.float32)
         waiting: list[Future[None]] = []
         with ThreadPoolExecutor(_THREADS) as pool:
             for rows in self.rows.blocks():
@@ -146,6 +156,8 @@ class SplitSurvey:
                 ]
                 if labels is not None:
                     waiting.append(pool.submit(self.content.update, block, labels[rows]))
+                if len(self.row_scale):
+                    self.row_scale[rows] = row_scale(block, normalisation)
                 self.read = rows.stop
                 if progress:
                     progress(rows.stop - rows.start)

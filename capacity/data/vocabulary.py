@@ -24,7 +24,7 @@ from capacity.data.images import ImageFolder
 from capacity.data.parallel import in_order, one_thread_each
 from capacity.data.photo import quiet_pillow
 from capacity.data.sift import LENGTH, opencv, read_descriptors
-from capacity.data.sources import reading
+from capacity.data.sources import reading, reason
 from capacity.errors import InputError
 from capacity.files import replace_files
 
@@ -102,9 +102,9 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
             if max([len(content), *(member.file_size for member in archive.infolist())]) > _LONGEST_FILE:
                 raise ValueError(f"it holds more than {_LONGEST_FILE:,} bytes")
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            words, recipe = stored["words"], json.loads(stored["recipe"].item())
+            words, recipe = np.asarray(stored["words"]), json.loads(stored["recipe"].item())
     except Exception as error:  # zipfile, NumPy and json each have their own
-        raise InputError(f"{path} is no vocabulary of visual words ({error}): make one with --words") from error
+        raise InputError(f"{path} is no vocabulary of visual words ({reason(error)}): make one with --words") from error
     if words.dtype != np.uint8 or words.ndim != 2 or words.shape[1] != LENGTH or len(words) < 2:
         raise InputError(
             f"{path} is no vocabulary: expected uint8 words (K, {LENGTH}), got {words.dtype} {words.shape}"

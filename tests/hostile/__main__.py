@@ -8,15 +8,19 @@ corpus instead of the part that tests have time for.
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.hostile.case import Case
+from tests.hostile.case import MEGABYTE, Case
 from tests.hostile.corpus import corpus
-from tests.hostile.worker import run_all
+from tests.hostile.worker import Outcome, run_all
+
+_IN_MEMORY, _ROOM = Path("/dev/shm"), 512 * MEGABYTE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,19 +31,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     chosen = _chosen(asked.names, asked.part, every=asked.every)
     if not asked.names and not asked.part:
-        for name, count in Counter(case.name.split("/")[0] for case in chosen).items():
-            print(f"{name:16}{count:6d}")
+        counts = Counter(_format(case.name) for case in chosen)
+        print(*(f"{name:24}{count:6d}" for name, count in counts.items()), sep="\n")
+        print(f"{'in all':24}{counts.total():6d}")
         return 0
-    faults, seconds, codes = 0, 0.0, Counter[int]()
-    with tempfile.TemporaryDirectory() as folder:
+    outcomes = []
+    with tempfile.TemporaryDirectory(dir=_quick_folder()) as folder:
         for outcome in run_all(chosen, Path(folder)):
-            seconds, faults = max(seconds, outcome.seconds), faults + bool(outcome.fault)
-            codes[outcome.code] += 1
+            outcomes.append(outcome)
             if outcome.fault or len(chosen) < 10:
                 verdict = f"FAULT: {outcome.fault}" if outcome.fault else f"as promised {outcome.said}"
                 print(f"{outcome.case}: exit code {outcome.code} after {outcome.seconds:.2f} s, {verdict.rstrip()}")
-    print(f"{len(chosen)} cases, {faults} faults, exit codes {dict(codes)}, the longest took {seconds:.1f} s")
-    return 1 if faults or not chosen else 0
+    _report(outcomes)
+    return 1 if not outcomes or any(outcome.fault for outcome in outcomes) else 0
+
+
+def _report(outcomes: Sequence[Outcome]) -> None:
+    """Say what the cases of each format took, and in one line how all ended."""
+    for name in dict.fromkeys(_format(outcome.case) for outcome in outcomes):
+        found = [outcome for outcome in outcomes if _format(outcome.case) == name]
+        cpu = sum(outcome.cpu for outcome in found)
+        print(f"{name:24}{len(found):6d} cases {cpu:7.2f} s of CPU {1000 * cpu / len(found):7.1f} ms each")
+    codes = dict(Counter(outcome.code for outcome in outcomes))
+    faults = sum(bool(outcome.fault) for outcome in outcomes)
+    longest = max((outcome.seconds for outcome in outcomes), default=0.0)
+    cpu = sum(outcome.cpu for outcome in outcomes)
+    print(
+        f"{len(outcomes)} cases, {faults} faults, exit codes {codes}, the longest took {longest:.1f} s; {cpu:.1f} s of "
+        "CPU in all"
+    )
+
+
+def _format(case: str) -> str:
+    return case.partition("/")[0]
+
+
+def _quick_folder() -> Path | None:
+    """Return a folder in memory, where one is large enough: making and removing files on disks takes most of the time."""
+    if os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free > _ROOM:
+        return _IN_MEMORY
+    return None
 
 
 def _chosen(names: Sequence[str], part: str | None, *, every: bool) -> list[Case]:

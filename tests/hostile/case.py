@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-Files = Mapping[str, bytes]
-"""The files of a case: name in its folder -> content."""
+Files = Mapping[str, bytes | Path | None]
+"""The files of a case: name in its folder -> content, or where a link leads, or None for a pipe."""
 
 Seal = Callable[[bytes, bytes], bytes]
 """Puts sizes and checksums of a spoiled file right: (spoiled, whole) -> spoiled but plausible."""
@@ -38,6 +38,8 @@ class Case:
         Whether the command has to refuse.
     memory : int
         Address space in bytes that the command may take beside what the warmed process has.
+    kept : str or None
+        What may lie beside the target after a refusal, for the next try.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Case:
     valid: bool = False
     refused: bool = False
     memory: int = 1536 * MEGABYTE
+    kept: str | None = None
 
 
 def _nothing() -> Iterator[Case]:
@@ -78,6 +81,8 @@ class Format:
         One of so many spoiled files is taken, where not every one is asked for.
     crafted : callable
         Cases made by hand.
+    kept : str or None
+        What may lie beside the target after a refusal.
     """
 
     name: str
@@ -90,3 +95,4 @@ class Format:
     seal: Seal | None = None
     stride: int = 1
     crafted: Callable[[], Iterator[Case]] = _nothing
+    kept: str | None = None

@@ -23,7 +23,7 @@ _X, _Y = np.arange(24, dtype=np.uint8).reshape(8, 3), np.arange(8) % 3
 _SIGNATURES = (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"\x93NUMPY")
 
 
-class _Bomb:
+class Bomb:
     """Removes the canary when a pickle of it is loaded."""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -199,7 +199,7 @@ _TEXTS = (
 )
 
 
-def _members() -> Iterator[tuple[str, bytes]]:
+def members() -> Iterator[tuple[str, bytes]]:
     """Yield (name, an .npy file for the features)."""
     for number, descr in enumerate(_DESCRS):
         yield f"type {number}", _header(_described(descr=descr))
@@ -212,9 +212,9 @@ def _members() -> Iterator[tuple[str, bytes]]:
                 yield f"header {number} version {version}", _header(text, version=bytes([version, 0]))
     for version in (b"\x00\x00", b"\x03\x00", b"\x04\x00", b"\xff\xff", b"\x01\x01"):
         yield f"version {version.hex()}", _header(_described(), version=version)
-    yield "pickle in the array", npy(np.array([[_Bomb()] * 3] * 8, dtype=object))
-    yield "pickle for the array", pickle.dumps(_Bomb())
-    yield "pickle after the array", npy(_X) + pickle.dumps(_Bomb())
+    yield "pickle in the array", npy(np.array([[Bomb()] * 3] * 8, dtype=object))
+    yield "pickle for the array", pickle.dumps(Bomb())
+    yield "pickle after the array", npy(_X) + pickle.dumps(Bomb())
     yield "header without end", b"\x93NUMPY\x01\x00\xff\xff{"
     yield "header of 4 GB", b"\x93NUMPY\x02\x00\xff\xff\xff\xff{"
 
@@ -247,7 +247,7 @@ def _flagged(flags: int) -> bytes:
 
 _ARCHIVES: dict[str, Callable[[], bytes]] = {
     "an .npy file": lambda: npy(_X),
-    "a pickle": lambda: pickle.dumps(_Bomb()),
+    "a pickle": lambda: pickle.dumps(Bomb()),
     "no members": lambda: archive({}),
     "names that leave the folder": lambda: archive(
         {"../X.npy": npy(_X), "/y.npy": npy(_Y), f"../{CANARY.name}": b"dead"}
@@ -272,7 +272,7 @@ _ARCHIVES: dict[str, Callable[[], bytes]] = {
 
 
 def cases() -> Iterator[Case]:
-    for name, member in _members():
+    for name, member in members():
         yield _case(name, functools.partial(archive, {"X.npy": member, "y.npy": npy(_Y)}))
     for name, make in _ARCHIVES.items():
         yield _case(name, make)

@@ -7,6 +7,7 @@ import itertools
 import random
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from tests.hostile.case import Case, Files, Format, Seal
 
@@ -28,15 +29,35 @@ def cases(row: Format, *, every: bool = False) -> Iterator[Case]:
     """
     files = row.seed()
     whole = files[row.spoiled]
-    yield Case(f"{row.name}/whole", row.arguments, row.seed, row.target, valid=True)
+    assert isinstance(whole, bytes)
+    yield Case(f"{row.name}/whole", row.arguments, row.seed, row.target, valid=True, kept=row.kept)
     for what, change in itertools.islice(_spoiled(row, whole, every=every), None, None, 1 if every else row.stride):
         make = functools.partial(_files, files, row.spoiled, change)
-        yield Case(f"{row.name}/{what}", row.arguments, make, row.target)
+        yield Case(f"{row.name}/{what}", row.arguments, make, row.target, kept=row.kept)
+    for what, instead in _instead(row.spoiled).items():
+        make = functools.partial(_without, files, row.spoiled, instead)
+        yield Case(f"{row.name}/{what}", row.arguments, make, row.target, kept=row.kept)
     yield from row.crafted()
 
 
 def _files(files: Files, name: str, change: Callable[[], bytes]) -> Files:
     return {**files, name: change()}
+
+
+def _instead(name: str) -> dict[str, Files]:
+    """Return what may be in the place of a file."""
+    return {
+        "not there": {},
+        "a link to a device": {name: Path("/dev/zero")},
+        "a link to itself": {name: Path(Path(name).name)},
+        "a link to nothing": {name: Path("nowhere")},
+        "a pipe": {name: None},
+        "a folder": {f"{name}/x": b""},
+    }
+
+
+def _without(files: Files, name: str, instead: Files) -> Files:
+    return {**{other: content for other, content in files.items() if other != name}, **instead}
 
 
 def _spoiled(row: Format, whole: bytes, *, every: bool) -> Iterator[tuple[str, Callable[[], bytes]]]:
