@@ -1,4 +1,4 @@
-"""Reading rows of HDF5 files: capacity.data.rows against h5py, and against memory, plain reads and zlib alone.
+"""Reading rows of HDF5 files: capacity.data.reading.rows against h5py, and against memory, plain reads and zlib alone.
 
 Every way to read has a process of its own, and all take turns; the figures are medians over the rounds.
 """

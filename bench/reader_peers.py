@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.peer import pin
-from capacity.data.rows import RowReader
-from capacity.data.rows_typed import blocks
+from capacity.data.reading.rows import RowReader
+from capacity.data.reading.rows_typed import blocks
 
 BATCH = 128
 PLAIN_BYTES = 1 << 20

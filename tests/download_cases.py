@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from capacity.data.cache import Fingerprint, RemoteFile
-from capacity.data.download import fetch
+from capacity.data.fetching.cache import Fingerprint, RemoteFile
+from capacity.data.fetching.download import fetch
 from capacity.errors import InputError
 from tests.data_files import leftovers
 

@@ -1,4 +1,4 @@
-"""HDF5 files of every layout that `capacity.data.rows` reads, for its tests."""
+"""HDF5 files of every layout that `capacity.data.reading.rows` reads, for its tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import scipy.sparse
 
-from capacity.data.rows import RowReader
+from capacity.data.reading.rows import RowReader
 
 ROWS, COLUMNS = 23, 13
 """Of the small arrays: odd, and no multiples of any chunk."""

@@ -22,7 +22,7 @@ from capacity.data import (
     save_dataset,
     survey,
 )
-from capacity.data.check import rows_in
+from capacity.data.checking.check import rows_in
 from capacity.errors import InputError
 from tests.data_files import SHARED, write_hdf5
 from tests.test_data_opening import BAD, X, Y

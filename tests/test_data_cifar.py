@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from capacity.data import import_cifar10, import_cifar100
-from capacity.data.cifar_names import CIFAR10, CIFAR100_COARSE, CIFAR100_FINE
+from capacity.data.importers.cifar_names import CIFAR10, CIFAR100_COARSE, CIFAR100_FINE
 from capacity.errors import InputError
 from tests.data_files import leftovers, python2_pickle
 

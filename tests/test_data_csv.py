@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.data import import_csv
-from capacity.data.columns import MAX_CATEGORIES, Numeric
+from capacity.data.importers.columns import MAX_CATEGORIES, Numeric
 from capacity.errors import InputError
 from tests.data_files import SHARED, leftovers
 
@@ -106,7 +106,7 @@ def test_quotes_blank_lines_and_windows_line_ends(tmp_path: Path) -> None:
 
 
 def test_a_column_that_turns_to_text_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capacity.data.csv_text._BLOCK_BYTES", 64)
+    monkeypatch.setattr("capacity.data.importers.csv_text._BLOCK_BYTES", 64)
     text = "x,y\n" + "".join(f"{row % 5},{row % 2}\n" for row in range(100)) + "many,0\n"
     data = import_csv(table(tmp_path, text), tmp_path / "d.h5")
     assert data.feature_names == ("x=0", "x=1", "x=2", "x=3", "x=4", "x=many")
@@ -118,7 +118,7 @@ def test_small_blocks_make_the_same_file(tmp_path: Path, monkeypatch: pytest.Mon
     source = table(tmp_path, MIXED + rows)
     options = {"test_fraction": 0.25, "seed": 3, "missing": "drop"}
     whole = import_csv(source, tmp_path / "a.h5", **options)
-    monkeypatch.setattr("capacity.data.csv_text._BLOCK_BYTES", 80)
+    monkeypatch.setattr("capacity.data.importers.csv_text._BLOCK_BYTES", 80)
     assert import_csv(source, tmp_path / "b.h5", **options).digest == whole.digest
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from capacity.data import import_csv
-from capacity.data.columns import MAX_TEXT
-from capacity.data.table import MAX_COLUMNS
+from capacity.data.importers.columns import MAX_TEXT
+from capacity.data.importers.table import MAX_COLUMNS
 from capacity.errors import InputError
 from tests.data_files import leftovers
 
@@ -104,7 +104,7 @@ def test_absurd_sizes_are_refused_soon(tmp_path: Path, content: bytes, message: 
 
 
 def test_more_classes_than_a_label_column_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capacity.data.columns.MAX_CLASSES", 100)
+    monkeypatch.setattr("capacity.data.importers.columns.MAX_CLASSES", 100)
     text = "x,id\n" + "".join(f"{row},{row}\n" for row in range(101))
     with pytest.raises(InputError, match="label column 'id' has more than 100 different values: expected classes"):
         import_csv(put(tmp_path, text), tmp_path / "d.h5")

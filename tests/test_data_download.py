@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from capacity.data import download
-from capacity.data.download import fetch
+from capacity.data.fetching import download
+from capacity.data.fetching.download import fetch
 from tests.data_files import leftovers
 from tests.download_cases import CONTENT, OTHER, get, part, refuse, wanted
 from tests.web_server import (

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from capacity.data import cache
-from capacity.data.download import fetch
+from capacity.data.fetching import cache
+from capacity.data.fetching.download import fetch
 from capacity.errors import InputError
 from tests.download_cases import CONTENT, get, part, refuse, wanted
 from tests.test_study_disk import limited_file_size, refusing
@@ -23,8 +23,8 @@ from tests.web_server import Handler, Server, file, in_turn, serving, stall
 FETCH_IN_A_PROCESS = """
 import sys
 from pathlib import Path
-from capacity.data.cache import Fingerprint, RemoteFile
-from capacity.data.download import fetch
+from capacity.data.fetching.cache import Fingerprint, RemoteFile
+from capacity.data.fetching.download import fetch
 url, size, sha256, folder = sys.argv[1:]
 fetch(RemoteFile("file", Fingerprint(int(size), sha256), (url,)), Path(folder))
 """

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from capacity.data import CATALOGUE, cache, get_dataset, import_idx, import_idx_folder, open_dataset
-from capacity.data.cache import Fingerprint, RemoteFile, cache_folder, fault, is_offline
-from capacity.data.catalogue import KnownSet
+from capacity.data import CATALOGUE, get_dataset, import_idx, import_idx_folder, open_dataset
+from capacity.data.fetching import cache
+from capacity.data.fetching.cache import Fingerprint, RemoteFile, cache_folder, fault, is_offline
+from capacity.data.fetching.catalogue import KnownSet
 from capacity.errors import InputError
 from tests.data_files import SHARED, leftovers, write_idx
 from tests.test_cli_data import Program, program  # noqa: F401  (a fixture)

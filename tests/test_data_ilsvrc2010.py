@@ -19,11 +19,11 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from capacity.data import import_ilsvrc2010, open_dataset
-from capacity.data.counts import smallest_integer
-from capacity.data.ilsvrc2010_devkit import read_synsets, read_truth
-from capacity.data.ilsvrc2010_features import read_histograms
-from capacity.data.ilsvrc2010_parts import Parts
-from capacity.data.matlab import read_structs
+from capacity.data.importers.counts import smallest_integer
+from capacity.data.importers.ilsvrc2010_devkit import read_synsets, read_truth
+from capacity.data.importers.ilsvrc2010_features import read_histograms
+from capacity.data.importers.ilsvrc2010_parts import Parts
+from capacity.data.importers.matlab import read_structs
 from capacity.engine.random import PURPOSE_SHUFFLE, permutation
 from capacity.errors import InputError
 from tests.data_files import leftovers
@@ -40,7 +40,7 @@ def written_kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def kit(written_kit: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a development kit; it is read once for all tests, as that takes a third of a second."""
-    monkeypatch.setattr("capacity.data.ilsvrc2010.read_synsets", READ_ONCE)
+    monkeypatch.setattr("capacity.data.importers.ilsvrc2010.read_synsets", READ_ONCE)
     return written_kit
 
 
@@ -302,7 +302,7 @@ def test_every_truncation_and_flipped_bytes(tmp_path: Path, compressed: bool) ->
 def test_a_file_that_unpacks_to_more_than_there_is_memory_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_sbow(tmp_path / "x.sbow.mat", {"x_1": [1]}, much=np.zeros(100_000))
     assert path.stat().st_size < 10_000
-    monkeypatch.setattr("capacity.data.matlab._LONGEST_FILE", 50_000)
+    monkeypatch.setattr("capacity.data.importers.matlab._LONGEST_FILE", 50_000)
     with pytest.raises(InputError, match="unpacks to more than 50,000 bytes"):
         read_structs(path, "nothing", [])
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from capacity.data import find_images, import_image_pixels
-from capacity.data.photo import read_pyramid, read_square
+from capacity.data.importers.photo import read_pyramid, read_square
 from capacity.errors import InputError
 from tests.data_files import leftovers
 from tests.image_files import texture, write_image, write_textures

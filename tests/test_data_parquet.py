@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from capacity.data import import_csv, import_parquet
-from capacity.data.columns import MAX_TEXT
+from capacity.data.importers.columns import MAX_TEXT
 from capacity.errors import InputError
 from tests.data_files import leftovers
 
@@ -77,7 +77,7 @@ def test_blocks_and_row_groups_make_no_difference(tmp_path: Path, monkeypatch: p
         "y": [row % 3 for row in range(100)],
     }
     whole = import_parquet(write(tmp_path, columns), tmp_path / "d.h5", label="y", test_fraction=0.25)
-    monkeypatch.setattr("capacity.data.parquet._BLOCK_BYTES", 8 * 3 * 7)
+    monkeypatch.setattr("capacity.data.importers.parquet._BLOCK_BYTES", 8 * 3 * 7)
     rows: list[int] = []
     cut = write(tmp_path, columns, row_group_size=13, use_dictionary=False, compression="gzip")
     again = import_parquet(cut, tmp_path / "d.h5", label="y", test_fraction=0.25, progress=rows.append)

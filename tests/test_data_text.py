@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capacity.data import import_text
-from capacity.data.tokens import characters, words
+from capacity.data.importers.tokens import characters, words
 from capacity.errors import InputError
 from tests.data_files import SHARED, leftovers
 
@@ -85,9 +85,9 @@ def test_pieces_do_not_show(tmp_path_factory: pytest.TempPathFactory, text: str,
     plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     whole = list(words([path]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("capacity.data.tokens._CHUNK", piece)
+        patch.setattr("capacity.data.importers.tokens._CHUNK", piece)
         assert "".join(characters([path])) == plain
-        patch.setattr("capacity.data.tokens.LONGEST_WORD", 100)
+        patch.setattr("capacity.data.importers.tokens.LONGEST_WORD", 100)
         if all(len(part) <= piece for part in plain.split()):
             assert [*chain(*words([path]))] == [*chain(*whole)]
 
@@ -96,7 +96,7 @@ def test_small_pieces_make_the_same_file(tmp_path: Path, monkeypatch: pytest.Mon
     source = put(tmp_path, "".join(chr(97 + row * row % 23) for row in range(1000)))
     options = {"unit": "char", "context": 7, "test_fraction": 0.3}
     whole = import_text([source], tmp_path / "d.h5", **options)
-    monkeypatch.setattr("capacity.data.tokens._CHUNK", 10)
+    monkeypatch.setattr("capacity.data.importers.tokens._CHUNK", 10)
     done: list[int] = []
     assert import_text([source], tmp_path / "d.h5", **options, progress=done.append).digest == whole.digest
     assert sum(done) == (700 - 1) // 7 + (300 - 1) // 7

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from capacity.data import import_adult, import_covtype, import_csv
-from capacity.data.uci import COVER_TYPES
+from capacity.data.importers.uci import COVER_TYPES
 from capacity.errors import InputError
 from tests.data_files import SHARED, leftovers
 
@@ -49,7 +49,7 @@ def test_covtype_has_its_names_and_classes(tmp_path: Path) -> None:
 
 
 def test_covtype_is_split_as_uci_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capacity.data.uci._COVTYPE_TRAINING", 3)
+    monkeypatch.setattr("capacity.data.importers.uci._COVTYPE_TRAINING", 3)
     source = cover(tmp_path, [(row, 1, 1 + row % 3) for row in range(1, 9)])
     data = import_covtype(source, tmp_path / "d.h5", standardise=True)
     assert data.test is not None

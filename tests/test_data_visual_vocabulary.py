@@ -18,8 +18,8 @@ from capacity.data import (
     learn_vocabulary,
     load_vocabulary,
 )
-from capacity.data.sift import describe_patches, read_descriptors
-from capacity.data.vocabulary import images_to_learn_from
+from capacity.data.importers.sift import describe_patches, read_descriptors
+from capacity.data.importers.vocabulary import images_to_learn_from
 from capacity.errors import InputError
 from tests.data_files import leftovers
 from tests.image_files import texture, write_image, write_textures
@@ -152,8 +152,8 @@ def test_a_seed_and_no_thread_decides(images: ImageFolder, tmp_path: Path) -> No
 
 
 def test_many_images_are_drawn_from(images: ImageFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capacity.data.vocabulary._MOST_DESCRIPTORS", 30)
-    monkeypatch.setattr("capacity.data.vocabulary._DESCRIPTORS_AN_IMAGE", 10)
+    monkeypatch.setattr("capacity.data.importers.vocabulary._MOST_DESCRIPTORS", 30)
+    monkeypatch.setattr("capacity.data.importers.vocabulary._DESCRIPTORS_AN_IMAGE", 10)
     told: list[int] = []
     learnt = learn_vocabulary(images, 5, progress=told.append)
     assert learnt.recipe == {"seed": 0, "images": 3, "descriptors": 30}

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capacity.data.pickles import OPCODES, read_pickle
+from capacity.data.importers.pickles import OPCODES, read_pickle
 from capacity.errors import InputError
 from tests.data_files import python2_pickle
 
@@ -196,7 +196,7 @@ def test_tricks_take_neither_time_nor_memory(data: bytes) -> None:
 
 
 def test_the_number_of_values_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capacity.data.pickles.MAX_OPCODES", 1000)
+    monkeypatch.setattr("capacity.data.importers.pickles.MAX_OPCODES", 1000)
     with pytest.raises(InputError, match="p holds more than 1000 values"):
         read_pickle(b"N" * 1000 + b".", "p")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from capacity.data import probe
+from capacity.data.reading import probe
 
 
 def crash(path: Path) -> None:

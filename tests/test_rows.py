@@ -16,7 +16,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capacity.data.rows import RowReader
+from capacity.data.reading.rows import RowReader
 from capacity.errors import InputError
 from tests.row_files import COLUMNS, LAYOUTS, ROWS, STORED, reader, sparse_counts, values, write, write_csr
 
@@ -175,7 +175,7 @@ def test_sparse_rows_of_anndata(tmp_path: Path) -> None:
 
 
 def test_more_entries_than_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capacity.data.rows_sparse._ENTRIES", 3)
+    monkeypatch.setattr("capacity.data.reading.rows_sparse._ENTRIES", 3)
     counts = sparse_counts()
     check(reader(write_csr(tmp_path / "x.h5", counts), "x", "i4"), counts.toarray())
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from capacity.data import _rows
-from capacity.data.chunks import Filter, Pipeline, chunk_table, decodable
-from capacity.data.hdf5 import hdf5_file
-from capacity.data.rows import RowReader
+from capacity.data.reading.chunks import Filter, Pipeline, chunk_table, decodable
+from capacity.data.reading.hdf5 import hdf5_file
+from capacity.data.reading.rows import RowReader
 from capacity.errors import InputError
 from tests.row_files import LAYOUTS, reader, sparse_counts, values, write, write_csr
 
@@ -205,7 +205,7 @@ def test_a_size_that_nothing_fills(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(shape: tuple[int, int], dtype: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("capacity.data.rows.np.empty", refuse)
+    monkeypatch.setattr("capacity.data.reading.rows.np.empty", refuse)
     with pytest.raises(InputError, match="has 4000000000000000000 bytes as float32, more than memory holds"):
         rows.load(2)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from capacity.data import open_dataset, save_dataset
-from capacity.data.rows import RowReader
+from capacity.data.reading.rows import RowReader
 from capacity.data.windows import EVALUATION_BYTES, Stream, Windows
 from capacity.errors import InputError
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import capacity
-from capacity.data import Dataset, Split, open_dataset, rows
+from capacity.data import Dataset, Split, open_dataset
+from capacity.data.reading import rows
 from capacity.engine.random import PURPOSE_WINDOW, permutation
 from capacity.errors import InputError
 from capacity.experiments import Snapshot

@@ -59,7 +59,7 @@ def shuffle(source: str, out: Path, seed: int) -> None:
     For files that are larger than memory and sorted by class: they are read in windows of neighbouring rows.
     """
     from capacity.data import shuffle_dataset
-    from capacity.data.check import rows_in
+    from capacity.data.checking.check import rows_in
 
     with progress("shuffling", rows_in(source)) as advance:
         dataset = shuffle_dataset(source, out, seed=seed, progress=advance)

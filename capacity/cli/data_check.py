@@ -15,8 +15,8 @@ from capacity.cli.words import plural, printable
 
 if TYPE_CHECKING:
     from capacity.data import DatasetCheck
-    from capacity.data.check_result import SplitCheck
-    from capacity.data.survey import Storage
+    from capacity.data.checking.check_result import SplitCheck
+    from capacity.data.checking.survey import Storage
 
 _WIDTH = 120
 _LISTED_CLASSES = 20
@@ -32,7 +32,7 @@ def check(source: str, as_json: bool) -> None:
     labelled in contradiction, test rows that occur in training, and damage. Reports all it finds. The exit code is 0
     when a training can use the file, else 2.
     """
-    from capacity.data.check import check_dataset, rows_in
+    from capacity.data.checking.check import check_dataset, rows_in
 
     with progress("checking", rows_in(source)) as advance:
         found = check_dataset(source, progress=advance)
@@ -103,7 +103,9 @@ def _findings(found: DatasetCheck) -> list[str]:
     lines = []
     for finding in found.findings:
         label = f"{finding.level:9}"
-        lines.append(textwrap.fill(printable(finding.text), _WIDTH, initial_indent=label, subsequent_indent=" " * len(label)))
+        lines.append(
+            textwrap.fill(printable(finding.text), _WIDTH, initial_indent=label, subsequent_indent=" " * len(label))
+        )
     return [*lines, ""] if lines else []
 
 

@@ -28,7 +28,7 @@ def get(name: str | None, out: Path | None, source: Path | None, offline: bool, 
         _list()
         return
     from capacity.data import get_dataset
-    from capacity.data.known import find_known
+    from capacity.data.fetching.known import find_known
 
     size = find_known(name).size
     doing, total = (f"fetching {name}", size) if source is None else (f"importing {name}", None)
@@ -38,9 +38,9 @@ def get(name: str | None, out: Path | None, source: Path | None, offline: bool, 
 
 
 def _list() -> None:
-    from capacity.data.cache import cache_folder
-    from capacity.data.catalogue import CATALOGUE
-    from capacity.data.known import cached_bytes
+    from capacity.data.fetching.cache import cache_folder
+    from capacity.data.fetching.catalogue import CATALOGUE
+    from capacity.data.fetching.known import cached_bytes
 
     width = max(map(len, CATALOGUE))
     for name, known in CATALOGUE.items():

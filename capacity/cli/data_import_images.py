@@ -110,7 +110,7 @@ def _import_words(
     found: ImageFolder, out: Path, words: int, vocabulary: Path | None, seed: int, name: str | None
 ) -> Dataset:
     from capacity.data import import_image_words, learn_vocabulary, load_vocabulary
-    from capacity.data.vocabulary import images_to_learn_from
+    from capacity.data.importers.vocabulary import images_to_learn_from
 
     if vocabulary is None:
         with progress("learning words", images_to_learn_from(found, words)) as advance:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.data.rows import RowReader
+from capacity.data.reading.rows import RowReader
 from capacity.data.windows import Windows
 from capacity.errors import InputError
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from capacity.data.checks import as_labels, check_finite, check_header, check_several_classes, check_shapes, class_count
 from capacity.data.dataset import Dataset, Split
-from capacity.data.hdf5 import array, attribute, features_in, hdf5_file, json_object, text, texts
 from capacity.data.layout import (
     FLOAT32,
     FORMAT,
@@ -28,7 +27,8 @@ from capacity.data.layout import (
     storage_dtype,
     to_storage,
 )
-from capacity.data.rows import RowReader
+from capacity.data.reading.hdf5 import array, attribute, features_in, hdf5_file, json_object, text, texts
+from capacity.data.reading.rows import RowReader
 from capacity.data.windows import Windows
 from capacity.engine.machine import usable_cores
 from capacity.errors import InputError, did_you_mean

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from capacity.data.rows import RowReader
+from capacity.data.reading.rows import RowReader
 from capacity.engine.machine import usable_cores
 from capacity.engine.program import MICRO_BATCH
 from capacity.engine.random import PURPOSE_PIECES, permutation

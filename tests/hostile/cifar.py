@@ -6,13 +6,12 @@ import functools
 import gzip
 import io
 import pickle
-import struct
 import tarfile
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from capacity.data.cifar_names import CIFAR100_COARSE, CIFAR100_FINE
+from capacity.data.importers.cifar_names import CIFAR100_COARSE, CIFAR100_FINE
 from tests.data_files import python2_pickle
 from tests.hostile.case import CANARY, MEGABYTE, Case, Files
 from tests.hostile.idx import zipped
@@ -112,7 +111,9 @@ def no_pixels(content: bytes) -> list[int]:
 def headers(content: bytes) -> list[int]:
     """Return the offsets of the headers in an archive, and the ends of its blocks."""
     starts = [at for at in range(0, len(content), _BLOCK) if content[at + 257 : at + 262] == b"ustar"]
-    used = [start + place for start in starts for place in (*range(0, 40), *range(100, 170), *range(257, 266), 345, 500)]
+    used = [
+        start + place for start in starts for place in (*range(0, 40), *range(100, 170), *range(257, 266), 345, 500)
+    ]
     return sorted({*used, *range(0, len(content), _BLOCK)})
 
 

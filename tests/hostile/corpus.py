@@ -80,9 +80,7 @@ FORMATS = (
         seal=hdf5_seeds.seal,
         stride=60,
     ),
-    Format(
-        "hdf5-shuffle-sparse", hdf5_sparse.packed, hdf5_seeds.FILE, hdf5_sparse.SHUFFLE, *_HDF5, stride=40
-    ),
+    Format("hdf5-shuffle-sparse", hdf5_sparse.packed, hdf5_seeds.FILE, hdf5_sparse.SHUFFLE, *_HDF5, stride=40),
     Format("npz", npz.stored, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", npz.seal, 3, npz.cases),
     Format("npz-deflated", npz.deflated, npz.FILE, npz.IMPORT, npz.cuts, npz.every_byte, "out.h5", None, 3),
     Format("idx", idx.plain, "x", idx.IMPORT, idx.every_byte, idx.every_byte, crafted=idx.cases),
@@ -93,7 +91,9 @@ FORMATS = (
     Format("csv", csv.table, csv.FILE, csv.IMPORT, csv.every_byte, csv.every_byte, crafted=csv.cases),
     Format("csv-gzipped", csv.gzipped, csv.FILE, csv.IMPORT, csv.every_byte, csv.every_byte, stride=2),
     Format("csv-bare", csv.bare, csv.FILE, csv.NO_HEADER, csv.every_byte, csv.every_byte),
-    Format("parquet", parquet.plain, parquet.FILE, parquet.IMPORT, parquet.cuts, parquet.every_byte, crafted=parquet.cases),
+    Format(
+        "parquet", parquet.plain, parquet.FILE, parquet.IMPORT, parquet.cuts, parquet.every_byte, crafted=parquet.cases
+    ),
     Format("parquet-packed", parquet.packed, parquet.FILE, parquet.IMPORT, parquet.cuts, parquet.every_byte),
     Format("text", text.plain, text.FILE, text.CHARACTERS, text.every_byte, text.every_byte, crafted=text.cases),
     Format("text-words", text.plain, text.FILE, text.WORDS, text.every_byte, text.every_byte),

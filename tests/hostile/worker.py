@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from capacity.data.ilsvrc2010_devkit import META, Synset
+from capacity.data.importers.ilsvrc2010_devkit import META, Synset
 from tests.hostile.case import CANARY, MEGABYTE, Case, Files
 from tests.hostile.judge import BROKEN, fault_of, snapshot, use
 
@@ -69,7 +69,7 @@ def _warm() -> None:
 
 def _read_classes_once() -> None:
     """Read the 1000 classes of ILSVRC2010 once for all cases that have the same: it takes a third of a second."""
-    import capacity.data.ilsvrc2010 as importer
+    import capacity.data.importers.ilsvrc2010 as importer
 
     read, known = importer.read_synsets, dict[bytes, tuple[Synset, ...]]()
 

@@ -1,0 +1,1 @@
+"""Fetching well-known data sets: the catalogue, downloads and the cache."""

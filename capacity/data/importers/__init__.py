@@ -1,0 +1,1 @@
+"""Importers: files of other formats become a data set file."""
