@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from capacity.data import (
     DatasetCheck,
     check_dataset,
-    duplicates,
     find_contradictions,
     open_dataset,
     save_dataset,
-    survey,
 )
+from capacity.data.checking import duplicates, survey
 from capacity.data.checking.check import rows_in
 from capacity.errors import InputError
 from tests.data_files import SHARED, write_hdf5
