@@ -6,7 +6,6 @@ import functools
 import gzip
 import io
 import pickle
-import struct
 import tarfile
 from collections.abc import Callable, Iterator
 
@@ -93,10 +92,6 @@ def _tar(members: dict[str, bytes], kind: bytes = tarfile.REGTYPE, link: str = "
     return memory.getvalue()
 
 
-def every_byte(content: bytes) -> range:
-    return range(len(content))
-
-
 def around_labels(content: bytes) -> list[int]:
     """Return the offsets of the labels, and those of some pixels."""
     label_bytes = 1 if len(content) % (1 + _PIXELS) == 0 else 2
@@ -112,7 +107,9 @@ def no_pixels(content: bytes) -> list[int]:
 def headers(content: bytes) -> list[int]:
     """Return the offsets of the headers in an archive, and the ends of its blocks."""
     starts = [at for at in range(0, len(content), _BLOCK) if content[at + 257 : at + 262] == b"ustar"]
-    used = [start + place for start in starts for place in (*range(0, 40), *range(100, 170), *range(257, 266), 345, 500)]
+    used = [
+        start + place for start in starts for place in (*range(0, 40), *range(100, 170), *range(257, 266), 345, 500)
+    ]
     return sorted({*used, *range(0, len(content), _BLOCK)})
 
 

@@ -214,7 +214,9 @@ _ALLOWED: dict[str, Callable[[Any], None]] = {
     "sparse without entries": _sparse(data=_VALUES[:0], indices=_COLUMNS[:0], indptr=_STARTS * 0),
     "sparse of truths": _sparse(data=_VALUES > 3),
     "sparse of half precision": _sparse(data=_VALUES.astype("f2")),
-    "sparse, big-endian": _sparse(data=_VALUES.astype(">f8"), indices=_COLUMNS.astype(">u4"), indptr=_STARTS.astype(">u2")),
+    "sparse, big-endian": _sparse(
+        data=_VALUES.astype(">f8"), indices=_COLUMNS.astype(">u4"), indptr=_STARTS.astype(">u2")
+    ),
     "sparse, entries again and again": _sparse(indices=_COLUMNS * 0),
     "sparse sums beyond the type": _sparse(data=np.full(12, 200, np.uint8), indices=_COLUMNS * 0),
     "sparse by another filter": _sparse(data={"data": _VALUES, "chunks": (5,), "scaleoffset": 0}),
@@ -227,10 +229,11 @@ _ALLOWED: dict[str, Callable[[Any], None]] = {
 
 
 def cases() -> Iterator[Case]:
-    """Yield each file for `capacity data info`, and for checking and shuffling it."""
+    """Yield each file for `capacity data info`, for checking it, and for shuffling what is odd but good."""
     for known, files in ((True, _REFUSED), (False, _ALLOWED)):
         for name, fill in files.items():
             make = functools.partial(made, fill, libver="v110")
             yield Case(f"hdf5-sparse/{name}", INFO, make, None, refused=known)
             yield Case(f"hdf5-sparse/{name}, checked", CHECK, make, None)
-            yield Case(f"hdf5-sparse/{name}, shuffled", SHUFFLE, make, "out.h5")
+            if not known or "factors" in name:
+                yield Case(f"hdf5-sparse/{name}, shuffled", SHUFFLE, make, "out.h5")

@@ -51,10 +51,6 @@ def folder() -> Files:
     return dict(zip(stems, (_IMAGES, _LABELS) * 2, strict=True))
 
 
-def every_byte(content: bytes) -> range:
-    return range(len(content))
-
-
 def cases() -> Iterator[Case]:
     """Yield magic numbers, shapes and sizes that do not fit."""
     for code, axes in itertools.product(range(0, 256, 5), (0, 1, 2, 3, 255)):

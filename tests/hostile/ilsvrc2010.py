@@ -29,6 +29,7 @@ _HEAD = b"MATLAB 5.0 MAT-file, of no date".ljust(124) + b"\x00\x01IM"
 _CELL, _STRUCT, _CHAR, _DOUBLE = 1, 2, 4, 6
 _INT8, _INT32, _UINT32, _FLOAT64, _MATRIX, _COMPRESSED = 1, 5, 6, 9, 14, 15
 _DEEP = 2000
+_IMAGE = f"{wnid_of(1)}_0"
 
 
 @functools.cache
@@ -83,10 +84,6 @@ def cuts(content: bytes) -> range:
     return range(0, len(content), 8)
 
 
-def every_byte(content: bytes) -> range:
-    return range(len(content))
-
-
 def beginning(content: bytes) -> range:
     """Return the offsets of the header, the fields' names, and the first classes."""
     return range(min(len(content), 2000))
@@ -114,7 +111,7 @@ def _mat(**arrays: Any) -> bytes:
     return _dateless(memory.getvalue())
 
 
-def _images(word: Any, image: Any = f"{wnid_of(1)}_0") -> bytes:
+def _images(word: Any, image: Any = _IMAGE) -> bytes:
     return _mat(image_sbow=structs({"ID": [image], "sbow": [structs({"word": [word]})]}))
 
 

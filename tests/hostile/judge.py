@@ -10,7 +10,7 @@ from pathlib import Path
 _PREFIX = "capacity: error: "
 _SHORTEST, _LONGEST = 10, 600
 _VERDICT = "Not usable: "
-"""What the last line of `capacity data check` begins with when its exit code is 2: the report says why, stderr nothing."""
+"""How the last line of `capacity data check` begins when its exit code is 2: the report says why, stderr nothing."""
 
 BROKEN = 77
 """Exit code of a case whose command succeeded, but what it made or took cannot be used."""
