@@ -116,7 +116,7 @@ def header_problems(
         yield f"has {classes} classes: expected at most {MAX_CLASSES}; is a label wrong?"
     wrong = next((name for name in (*(class_names or ()), *feature_names) if "\0" in name or _broken(name)), None)
     if wrong is not None:
-        yield f"has a name with a NUL character, or that is not UTF-8 ({ascii(wrong):.60}): expected text"
+        yield f"has a name with a NUL character, or that is not UTF-8 ({wrong!a:.60}): expected text"
     if not (np.isfinite(scale) and scale > 0):
         yield f"has the scale {scale}: expected a positive finite number"
     if normalisation not in NORMALISATIONS:

@@ -136,7 +136,7 @@ class DatasetWriter:
         self._attributes: dict[str, Any] = {
             "format": FORMAT,
             "format_version": VERSION,
-            "name": (name or self.path.stem).encode("utf-8", "backslashreplace").decode(),  # files' names may be no UTF-8
+            "name": (name or self.path.stem).encode("utf-8", "backslashreplace").decode(),  # a file's may not be UTF-8
             "classes": classes,
             "class_names": class_names,
             "scale": self._scale,

@@ -67,7 +67,7 @@ def _format(case: str) -> str:
 
 
 def _quick_folder() -> Path | None:
-    """Return a folder in memory, where one is large enough: on disks, making and removing files takes most of the time."""
+    """Return a folder in memory, where one is large enough: on disks, making and removing files takes the most time."""
     if os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free > _ROOM:
         return _IN_MEMORY
     return None

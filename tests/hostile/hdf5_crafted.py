@@ -256,11 +256,18 @@ def cases() -> Iterator[Case]:
         yield Case(f"hdf5/{name}", info, make, None, refused=True)
         if number % 4 == 0:
             yield Case(f"hdf5/{name}, sweep", SWEEP, make, "study", refused=True)
-        yield Case(f"hdf5/{name}, checked", check, make, None)
+        if number % 2 == 0:
+            yield Case(f"hdf5/{name}, checked", check, make, None)
     for name, fill in _ALLOWED.items():
         yield Case(f"hdf5/{name}", info, functools.partial(_files, fill), None)
         yield Case(f"hdf5/{name}, as JSON", (*info, "--json"), functools.partial(_files, fill), None)
         yield Case(f"hdf5/{name}, checked", check, functools.partial(_files, fill), None)
+
+    name = "\x1b[2J\n.h5"  # what is read slowly is said, with the name of the file
+    slow = functools.partial(made, _ALLOWED["scale-offset"])
+    yield Case(
+        "hdf5/read slowly, name of control characters", ("data", "info", name), lambda: {name: slow()[FILE]}, None
+    )
 
 
 def _files(fill: Callable[[Any], None]) -> Files:
