@@ -50,9 +50,9 @@ _image = functools.partial(Format, arguments=images.IMPORT)
 _words = functools.partial(Format, arguments=vocabulary.IMPORT)
 
 FORMATS = (
-    _hdf5("hdf5", hdf5_seeds.ours, arguments=_INFO, stride=40, crafted=hdf5_crafted.cases),
-    _hdf5("hdf5-oldest", hdf5_seeds.oldest, arguments=_INFO, stride=36),
-    _hdf5("hdf5-newest", hdf5_seeds.newest, arguments=_INFO, stride=25),
+    _hdf5("hdf5", hdf5_seeds.ours, arguments=_INFO, stride=50, crafted=hdf5_crafted.cases),
+    _hdf5("hdf5-oldest", hdf5_seeds.oldest, arguments=_INFO, stride=50),
+    _hdf5("hdf5-newest", hdf5_seeds.newest, arguments=_INFO, stride=40),
     _hdf5("hdf5-sparse", hdf5_sparse.packed, arguments=_INFO, stride=60, crafted=hdf5_sparse.cases),
     _hdf5("hdf5-sparse-newest", hdf5_sparse.packed_anew, arguments=_INFO, stride=60),
     _hdf5("hdf5-normalised", hdf5_sparse.normalised, arguments=_INFO, stride=90),
@@ -63,7 +63,7 @@ FORMATS = (
     _hdf5("hdf5-shuffle", hdf5_sparse.normalised, arguments=_SHUFFLE, target="out.h5", stride=200),
     _hdf5("hdf5-shuffle-sparse", hdf5_sparse.packed, arguments=_SHUFFLE, target="out.h5", stride=200),
     _hdf5("hdf5-sweep", hdf5_seeds.oldest, arguments=_SWEEP, target="study", stride=2000),
-    _npz("npz", npz.stored, seal=npz.seal, stride=6, crafted=npz.cases),
+    _npz("npz", npz.stored, seal=npz.seal, stride=8, crafted=npz.cases),
     _npz("npz-deflated", npz.deflated, stride=5),
     _idx("idx", idx.plain, stride=2, crafted=idx.cases),
     _idx("idx-labels", idx.plain, spoiled="y"),
@@ -123,7 +123,7 @@ FORMATS = (
         ilsvrc2010.META,
         cuts=ilsvrc2010.beginning,
         bytes=ilsvrc2010.beginning,
-        stride=100,
+        stride=150,
     ),
     _kit("ilsvrc2010-truth", ilsvrc2010.validated, ilsvrc2010.GROUND_TRUTH, stride=2),
 )

@@ -130,7 +130,7 @@ def _ragged_names(file: Any) -> None:
 
 def _wide_group(file: Any) -> None:
     _good(file)
-    for number in range(2000):
+    for number in range(500):
         file.create_group(f"train/group {number}")
 
 
@@ -227,7 +227,7 @@ _REFUSED: dict[str, Callable[[Any], None]] = {
 _ALLOWED: dict[str, Callable[[Any], None]] = {
     "groups that hold the root": _deep_cycle,
     "committed type": _committed,
-    "2000 groups": _wide_group,
+    "500 groups": _wide_group,
     "truths": _with_features(data=X > 3),
     "half precision": _with_features(data=X.astype("f2")),
     "quadruple precision": _with_features(data=X.astype("g")),
