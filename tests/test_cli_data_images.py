@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from capacity.cli.stderr import python_alone_on_stderr
 from capacity.data import open_dataset
 from tests.data_files import leftovers
 from tests.ilsvrc2010_files import wnid_of, write_kit, write_sbow
@@ -77,3 +80,31 @@ def test_without_opencv(program: Program, tmp_path: Path, photos: Path, monkeypa
     monkeypatch.setitem(sys.modules, "cv2", None)
     assert "pip install 'capacity-nn[images]'" in program.refuse("import", "images", photos, tmp_path / "out.h5")
     assert leftovers(tmp_path) == ["photos"]
+
+
+def test_what_libraries_write_to_stderr_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with python_alone_on_stderr():
+            os.write(2, b"libtiff: no\n")
+            print("progress", file=sys.stderr)
+            raise ValueError("x")
+
+    before = sys.stderr
+    with pytest.raises(ValueError, match="x"):
+        fail()
+    os.write(2, b"again\n")
+    assert sys.stderr is before
+    assert capfd.readouterr().err in ("progress\nagain\n", "again\nprogress\n")  # pytest's own stderr comes late
+
+
+def test_a_closed_stderr_is_no_obstacle() -> None:
+    program = """
+import os, sys
+os.close(2)
+sys.stderr = None
+from capacity.cli.stderr import python_alone_on_stderr
+with python_alone_on_stderr():
+    print("done")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "done\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import h5py
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import capacity
-from capacity.data import Dataset, Split, open_dataset, save_dataset
+from capacity.data import Dataset, Split, check_dataset, open_dataset, save_dataset
 from capacity.errors import InputError
 
 X = np.array([[3, 4, 0], [0, 0, 0], [1, 2, 2], [5, 0, 12]], np.uint8)
@@ -38,6 +39,45 @@ def test_factors_of_a_file_that_nobody_vouches_for_are_computed(tmp_path: Path) 
     stranger = open_dataset(tmp_path / "stranger.h5")
     np.testing.assert_array_equal(stranger.train.row_scale, vouched.train.row_scale)
     assert stranger.digest == vouched.digest
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        (np.ones(3), r"train row_scale has the shape \(3,\): expected \(4,\)"),
+        (np.ones((4, 1)), r"train row_scale has the shape \(4, 1\): expected \(4,\)"),
+        (np.array([1, 1, np.nan, 1]), "train row_scale holds nan for row 2"),
+        (np.array([1, 1, 1, 1e300]), "train row_scale holds inf for row 3"),
+    ],
+)
+def test_factors_that_do_not_fit_are_refused_and_found(tmp_path: Path, factors: np.ndarray, message: str) -> None:
+    # Native code takes as many as there are labels.
+    save_dataset(tmp_path / "d.h5", X, Y, normalisation="l2")
+    with h5py.File(tmp_path / "d.h5", "r+") as file:
+        del file["train/row_scale"]
+        file["train/row_scale"] = factors
+    with pytest.raises(InputError, match=message):
+        open_dataset(tmp_path / "d.h5")
+    (error,) = [finding for finding in check_dataset(tmp_path / "d.h5").findings if finding.level == "error"]
+    assert re.search(message, error.text)
+
+
+def test_factors_of_other_rows_are_found_by_a_check(tmp_path: Path) -> None:
+    save_dataset(tmp_path / "d.h5", X, Y, normalisation="l2")
+    assert check_dataset(tmp_path / "d.h5").usable
+    with h5py.File(tmp_path / "d.h5", "r+") as file:
+        file["train/row_scale"][2:] = [1 / 3, 2]
+    (error,) = [finding for finding in check_dataset(tmp_path / "d.h5").findings if finding.level == "error"]
+    assert (error.kind, error.split) == ("factors", "train")
+    assert "holds 2 for row 3, whose norm gives 0.0769231, and 0 more like it" in error.text
+
+
+def test_rows_whose_factor_float32_cannot_hold_stay(tmp_path: Path) -> None:
+    tiny = np.float32(2.0**-140)
+    data = save_dataset(tmp_path / "d.h5", np.array([[tiny, 0], [1, 0]], np.float32), [0, 1], normalisation="l2")
+    np.testing.assert_array_equal(data.train.row_scale, [1, 1])
+    with h5py.File(tmp_path / "d.h5") as file:
+        assert np.isfinite(file["train/row_scale"][()]).all()
 
 
 def test_negative_values_have_a_norm_too(tmp_path: Path) -> None:

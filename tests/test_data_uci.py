@@ -151,6 +151,7 @@ def test_what_is_not_adult_leaves_nothing(tmp_path: Path, text: str, message: st
     ("rows", "message"),
     [
         ([(1, 1, 8), (1, 1, 1)], "label column 'Cover_Type' holds '8': expected one of 1, 2, 3, 4, 5, 6, 7"),
+        ([(1, 1, 1), (1, 1, "x")], "label column 'Cover_Type' holds 'x': expected one of"),
         ([(1, 1, 2), (1, 1, 2)], "all of class 1"),
     ],
 )

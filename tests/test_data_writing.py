@@ -275,3 +275,24 @@ def test_arrays_are_contiguous_for_other_readers(tmp_path: Path) -> None:
         np.testing.assert_array_equal(file["train/features"], X)
         np.testing.assert_array_equal(file["train/labels"], Y)
         assert file["train/labels"].dtype == np.int32
+
+
+def test_a_file_that_was_just_written_is_opened_without_a_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> int:
+        raise AssertionError("a child is made")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    save_dataset(tmp_path / "d.h5", [[1], [2]], [0, 1])
+    os.utime(tmp_path / "d.h5", (0, 0))
+    with pytest.raises(AssertionError, match="a child is made"):
+        open_dataset(tmp_path / "d.h5")
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    data = save_dataset(tmp_path / "\udcff.h5", [[1], [2]], [0, 1])
+    assert (data.name, open_dataset(data.path or "").name) == ("\\udcff", "\\udcff")
+    with pytest.raises(InputError, match=r"a name .* that is not UTF-8 \('.udcff'\)"):
+        save_dataset(tmp_path / "d.h5", [[1], [2]], [0, 1], class_names=("a", "\udcff"))
+    assert leftovers(tmp_path) == ["\udcff.h5"]

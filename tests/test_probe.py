@@ -54,6 +54,15 @@ def test_a_file_is_looked_at_again_only_when_it_has_changed(tmp_path: Path) -> N
     assert not probe.survives(path, crash)
 
 
+def test_a_file_is_vouched_for_under_its_next_name_as_long_as_it_does_not_change(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"x")
+    probe.vouch(tmp_path / "x")
+    (tmp_path / "x").rename(tmp_path / "y")
+    assert probe.survives(tmp_path / "y", crash)  # not called
+    (tmp_path / "y").write_bytes(b"longer")
+    assert not probe.survives(tmp_path / "y", crash)
+
+
 def test_without_a_child_nothing_is_known_against_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> int:
         raise BlockingIOError("no more processes")

@@ -103,9 +103,8 @@ def _findings(found: DatasetCheck) -> list[str]:
     lines = []
     for finding in found.findings:
         label = f"{finding.level:9}"
-        lines.append(
-            textwrap.fill(printable(finding.text), _WIDTH, initial_indent=label, subsequent_indent=" " * len(label))
-        )
+        text, indent = printable(finding.text), " " * len(label)
+        lines.append(textwrap.fill(text, _WIDTH, initial_indent=label, subsequent_indent=indent))
     return [*lines, ""] if lines else []
 
 

@@ -63,9 +63,8 @@ def row_scale(features: NDArray[Any], normalisation: str) -> NDArray[np.float32]
     """
     values = np.abs(features, dtype=np.float64)
     norms = values.sum(axis=1) if normalisation == "l1" else np.sqrt(np.square(values).sum(axis=1))
-    factors: NDArray[np.float32] = np.divide(1.0, norms, out=np.ones(len(norms)), where=norms >= _SMALLEST).astype(
-        FLOAT32
-    )
+    ones = np.ones(len(norms))
+    factors: NDArray[np.float32] = np.divide(1.0, norms, out=ones, where=norms >= _SMALLEST).astype(FLOAT32)
     return factors
 
 

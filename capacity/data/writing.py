@@ -30,6 +30,7 @@ from capacity.data.layout import (
     storage_dtype,
     to_storage,
 )
+from capacity.data.probe import vouch
 from capacity.engine.random import PURPOSE_SHUFFLE, permutation
 from capacity.errors import InputError
 from capacity.files import flush_folder
@@ -135,9 +136,7 @@ class DatasetWriter:
         self._attributes: dict[str, Any] = {
             "format": FORMAT,
             "format_version": VERSION,
-            "name": (name or self.path.stem)
-            .encode("utf-8", "backslashreplace")
-            .decode(),  # files' names may be no UTF-8
+            "name": (name or self.path.stem).encode("utf-8", "backslashreplace").decode(),  # a file's may not be UTF-8
             "classes": classes,
             "class_names": class_names,
             "scale": self._scale,
@@ -291,6 +290,7 @@ class DatasetWriter:
                     file.attrs.modify(key, np.bytes_(digest))
             with self._temporary.open("r+b") as file:
                 os.fsync(file.fileno())
+            vouch(self._temporary)
             os.replace(self._temporary, self.path)
             flush_folder(self.path.parent)
 

@@ -1,8 +1,8 @@
 """Runs cases and says which broke a promise.
 
 `python -m tests.hostile` counts the cases of each format; `python -m tests.hostile NAME...` runs cases by name, or,
-where NAME ends in *, all whose names begin so; `--part 3/8` runs the third of eight parts; `--every` takes the whole
-corpus instead of the part that tests have time for.
+where NAME ends in *, all whose names begin so; `--part 3/8` runs every eighth case from the third on; `--every` takes
+the whole corpus instead of the part that tests have time for.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _format(case: str) -> str:
 
 
 def _quick_folder() -> Path | None:
-    """Return a folder in memory, where one is large enough: making and removing files on disks takes most of the time."""
+    """Return a folder in memory, where one is large enough: on disks, making and removing files takes the most time."""
     if os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free > _ROOM:
         return _IN_MEMORY
     return None
@@ -84,7 +84,7 @@ def _chosen(names: Sequence[str], part: str | None, *, every: bool) -> list[Case
     if part is None:
         return cases
     number, parts = map(int, part.split("/"))
-    return cases[len(cases) * (number - 1) // parts : len(cases) * number // parts]
+    return cases[number - 1 :: parts]
 
 
 if __name__ == "__main__":

@@ -56,6 +56,10 @@ def _nothing() -> Iterator[Case]:
     return iter(())
 
 
+def every_byte(content: bytes) -> range:
+    return range(len(content))
+
+
 @dataclass(frozen=True)
 class Format:
     """A row of the table: a valid input, where its structures begin, and the command that reads it.
@@ -69,12 +73,12 @@ class Format:
         The one of them that is spoiled.
     arguments : tuple of str
         The command line; it must succeed on the seed.
+    target : str or None
+        What the command makes.
     cuts : callable
         Offsets of the spoiled file at which it is cut off, and bytes are inserted and taken away.
     bytes : callable
         Offsets of the bytes that are changed one by one.
-    target : str or None
-        What the command makes.
     seal : callable, optional
         Every spoiled file comes a second time with its sizes and checksums put right, so that it is met deeper inside.
     stride : int
@@ -89,9 +93,9 @@ class Format:
     seed: Callable[[], Files]
     spoiled: str
     arguments: tuple[str, ...]
-    cuts: Callable[[bytes], Iterable[int]]
-    bytes: Callable[[bytes], Iterable[int]]
     target: str | None = "out.h5"
+    cuts: Callable[[bytes], Iterable[int]] = every_byte
+    bytes: Callable[[bytes], Iterable[int]] = every_byte
     seal: Seal | None = None
     stride: int = 1
     crafted: Callable[[], Iterator[Case]] = _nothing

@@ -92,10 +92,6 @@ def _tar(members: dict[str, bytes], kind: bytes = tarfile.REGTYPE, link: str = "
     return memory.getvalue()
 
 
-def every_byte(content: bytes) -> range:
-    return range(len(content))
-
-
 def around_labels(content: bytes) -> list[int]:
     """Return the offsets of the labels, and those of some pixels."""
     label_bytes = 1 if len(content) % (1 + _PIXELS) == 0 else 2

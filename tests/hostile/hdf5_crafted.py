@@ -12,6 +12,7 @@ import numpy as np
 from tests.hostile.case import CANARY, Case, Files
 from tests.hostile.hdf5_seeds import FILE, X, Y, made
 
+SWEEP = tuple(f"sweep --widths 2 --epochs 1 --seeds 1 --batch 4 --quiet --out study {FILE}".split())
 ABSURD = 10**15
 _OTHER = "other.h5"
 
@@ -129,7 +130,7 @@ def _ragged_names(file: Any) -> None:
 
 def _wide_group(file: Any) -> None:
     _good(file)
-    for number in range(2000):
+    for number in range(500):
         file.create_group(f"train/group {number}")
 
 
@@ -226,7 +227,7 @@ _REFUSED: dict[str, Callable[[Any], None]] = {
 _ALLOWED: dict[str, Callable[[Any], None]] = {
     "groups that hold the root": _deep_cycle,
     "committed type": _committed,
-    "2000 groups": _wide_group,
+    "500 groups": _wide_group,
     "truths": _with_features(data=X > 3),
     "half precision": _with_features(data=X.astype("f2")),
     "quadruple precision": _with_features(data=X.astype("g")),
@@ -237,6 +238,9 @@ _ALLOWED: dict[str, Callable[[Any], None]] = {
     "chunk larger than the array": _with_features(data=X, maxshape=(None, None), chunks=(64, 64)),
     "hard link": lambda file: (_good(file), file.__setitem__("test", file["train"])),
     "name with control characters": _with_attribute("name", "\x1b[2J\x07 bell"),
+    "a digest with control characters": _with_attribute("digest", "\x1b[2J\x07"),
+    "a digest without end": _with_attribute("digest", "x" * 60000),
+    "a name without end": _with_attribute("name", "x" * 60000),
     "name of no length": _with_attribute("name", ""),
     "class names with control characters": _with_attribute("class_names", ["\x1b[2J", "\n", "\r"]),
     "a strange attribute": _with_attribute("mine", np.zeros(3, _PAIRS)),
@@ -245,30 +249,25 @@ _ALLOWED: dict[str, Callable[[Any], None]] = {
 
 
 def cases() -> Iterator[Case]:
-    """Yield each file for `capacity data info`, and the refused ones for `capacity sweep`."""
-    info = ("data", "info", FILE)
-    sweep = (
-        "sweep",
-        "--widths",
-        "2",
-        "--epochs",
-        "1",
-        "--seeds",
-        "1",
-        "--batch",
-        "4",
-        "--quiet",
-        "--out",
-        "study",
-        FILE,
-    )
-    for name, fill in _REFUSED.items():
+    """Yield each file for `capacity data info` and `capacity data check`, and the refused ones for `capacity sweep`."""
+    info, check = ("data", "info", FILE), ("data", "check", FILE)
+    for number, (name, fill) in enumerate(_REFUSED.items()):
         make = functools.partial(_files, fill)
         yield Case(f"hdf5/{name}", info, make, None, refused=True)
-        yield Case(f"hdf5/{name}, sweep", sweep, make, "study", refused=True)
+        if number % 4 == 0:
+            yield Case(f"hdf5/{name}, sweep", SWEEP, make, "study", refused=True)
+        if number % 2 == 0:
+            yield Case(f"hdf5/{name}, checked", check, make, None)
     for name, fill in _ALLOWED.items():
         yield Case(f"hdf5/{name}", info, functools.partial(_files, fill), None)
         yield Case(f"hdf5/{name}, as JSON", (*info, "--json"), functools.partial(_files, fill), None)
+        yield Case(f"hdf5/{name}, checked", check, functools.partial(_files, fill), None)
+
+    name = "\x1b[2J\n.h5"  # what is read slowly is said, with the name of the file
+    slow = functools.partial(made, _ALLOWED["scale-offset"])
+    yield Case(
+        "hdf5/read slowly, name of control characters", ("data", "info", name), lambda: {name: slow()[FILE]}, None
+    )
 
 
 def _files(fill: Callable[[Any], None]) -> Files:

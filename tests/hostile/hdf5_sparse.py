@@ -47,12 +47,12 @@ def normalised() -> Files:
 
 
 def _fill(file: Any) -> None:
-    file["train/labels"] = Y
-    group = file.create_group("train/features")
+    group = file.create_group("train/features")  # not made on the way to an array: that would hold the time
     group.attrs["shape"] = (8, 3)
     group.create_dataset("data", data=_VALUES.astype("<i4"), chunks=(5,), compression="gzip", shuffle=True)
     group.create_dataset("indices", data=_COLUMNS.astype("<i2"), chunks=(7,), compression="lzf", shuffle=True)
     group.create_dataset("indptr", data=_STARTS.astype("<i8"), chunks=(4,), maxshape=(None,))
+    file["train/labels"] = Y
 
 
 def _sparse(**changed: Any) -> Callable[[Any], None]:
@@ -229,10 +229,12 @@ _ALLOWED: dict[str, Callable[[Any], None]] = {
 
 
 def cases() -> Iterator[Case]:
-    """Yield each file for `capacity data info`, and for checking and shuffling it."""
+    """Yield each file for `capacity data info`, for checking it, and for shuffling what is odd but good."""
     for known, files in ((True, _REFUSED), (False, _ALLOWED)):
-        for name, fill in files.items():
+        for number, (name, fill) in enumerate(files.items()):
             make = functools.partial(made, fill, libver="v110")
             yield Case(f"hdf5-sparse/{name}", INFO, make, None, refused=known)
-            yield Case(f"hdf5-sparse/{name}, checked", CHECK, make, None)
-            yield Case(f"hdf5-sparse/{name}, shuffled", SHUFFLE, make, "out.h5")
+            if number % 2 == 0 or "factors" in name or "without end" in name:
+                yield Case(f"hdf5-sparse/{name}, checked", CHECK, make, None)
+            if not known or "factors" in name:
+                yield Case(f"hdf5-sparse/{name}, shuffled", SHUFFLE, make, "out.h5")

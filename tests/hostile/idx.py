@@ -51,10 +51,6 @@ def folder() -> Files:
     return dict(zip(stems, (_IMAGES, _LABELS) * 2, strict=True))
 
 
-def every_byte(content: bytes) -> range:
-    return range(len(content))
-
-
 def cases() -> Iterator[Case]:
     """Yield magic numbers, shapes and sizes that do not fit."""
     for code, axes in itertools.product(range(0, 256, 5), (0, 1, 2, 3, 255)):
@@ -62,7 +58,8 @@ def cases() -> Iterator[Case]:
     lengths = (0, 1, 3, 2**16, 2**31, 2**32 - 1)
     for code, rows, columns in itertools.product(_SIZES, lengths, lengths):
         yield _case(f"type {code}, {rows} x {columns}", idx(code, (rows, columns), bytes(24)))
-        yield _case(f"type {code}, {rows} x {columns}, gzipped", zipped(idx(code, (rows, columns), bytes(24))))
+        if code in (0x08, 0x0E):
+            yield _case(f"type {code}, {rows} x {columns}, gzipped", zipped(idx(code, (rows, columns), bytes(24))))
     for code, rows in itertools.product(_SIZES, lengths):
         labels = idx(code, (rows,), bytes(8 * _SIZES[code]))
         yield _case(f"labels of type {code}, {rows} rows", _IMAGES, labels)

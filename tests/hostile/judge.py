@@ -10,7 +10,7 @@ from pathlib import Path
 _PREFIX = "capacity: error: "
 _SHORTEST, _LONGEST = 10, 600
 _VERDICT = "Not usable: "
-"""What the last line of `capacity data check` begins with when its exit code is 2: the report says why, stderr nothing."""
+"""How the last line of `capacity data check` begins when its exit code is 2: the report says why, stderr nothing."""
 
 BROKEN = 77
 """Exit code of a case whose command succeeded, but what it made or took cannot be used."""
@@ -20,18 +20,18 @@ Snapshot = dict[str, tuple[int, int]]
 
 def fault_of(code: int, said: str, shown: str) -> str:
     """Return what is wrong with the end of a command, given exit code, stderr and stdout; empty when nothing is."""
-    said = "".join(line for line in said.splitlines(keepends=True) if not line.startswith("capacity: warning: "))
     if code == BROKEN:
         return f"what was made or opened cannot be used: {said}"
     if code not in (0, 2):
         return f"exit code {code}: {said}"
-    if not shown.replace("\n", "").isprintable():
-        return f"characters that cannot be shown: {shown!r}"
+    for text in (said, shown):
+        if not text.replace("\n", "").isprintable():
+            return f"characters that cannot be shown: {text!r}"
+    said = "".join(line for line in said.splitlines(keepends=True) if not line.startswith("capacity: warning: "))
     if code == 0:
         return f"not quiet: {said!r}" if said else ""
-    if not said and shown.rstrip().rpartition("\n")[2].startswith(_VERDICT):
-        return ""
-    return _fault_of_sentence(said)
+    reported = not said and shown.rstrip().rpartition("\n")[2].startswith(_VERDICT)
+    return "" if reported else _fault_of_sentence(said)
 
 
 def _fault_of_sentence(said: str) -> str:
@@ -40,8 +40,6 @@ def _fault_of_sentence(said: str) -> str:
         return f"not one line on stderr: {said!r}"
     if not _SHORTEST < len(sentence) < _LONGEST or "Traceback" in said or sentence.endswith((":", ": None")):
         return f"not a sentence: {said!r}"
-    if not sentence.isprintable():
-        return f"characters that cannot be shown: {said!r}"
     return ""
 
 

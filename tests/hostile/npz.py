@@ -69,10 +69,6 @@ def cuts(content: bytes) -> list[int]:
     return sorted(found)
 
 
-def every_byte(content: bytes) -> range:
-    return range(len(content))
-
-
 def seal(content: bytes, whole: bytes) -> bytes:
     """Put right the checksums of stored members, so that what was changed in them is met."""
     sealed = bytearray(content)

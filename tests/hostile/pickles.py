@@ -104,7 +104,7 @@ _EAT: dict[str, Callable[[], bytes]] = {
     "marks": lambda: b"(" * 10**5 + b".",
     "a mark on top": lambda: b"\x80\x02(.",
     "marks popped": lambda: b"(" * 10**5 + b"1" * 10**5 + b".",
-    "opcodes without end": lambda: b"\x80\x02" + b"N0" * 600_000 + b".",
+    "opcodes without end": lambda: b"\x80\x02" + b"N0" * 501_000 + b".",
     "bytes of 4 GB": lambda: b"\x80\x03B\xff\xff\xff\xff.",
     "bytes of 2^64": lambda: b"\x80\x04\x8e" + b"\xff" * 8 + b".",
     "a bytearray of 2^63": lambda: b"\x80\x05\x96" + b"\xff" * 7 + b"\x7f.",

@@ -49,7 +49,6 @@ _ODD = (
 _PLACES = {
     "first": b"%sone two one two one two one two one two one two ",
     "within": b"one two one two one t%swo one two one two one two ",
-    "between": b"one two one two %s one two one two one two one ",
     "last": b"one two one two one two one two one two one two%s",
 }
 _TWO_READS = b"a b " * (MEGABYTE // 4 - 1) + b"a c%s one two one two"
@@ -62,10 +61,6 @@ def plain() -> Files:
 @functools.cache
 def gzipped() -> Files:
     return {FILE: zipped(_TEXT)}
-
-
-def every_byte(content: bytes) -> range:
-    return range(len(content))
 
 
 def cases() -> Iterator[Case]:
@@ -105,7 +100,7 @@ _TEXTS: dict[str, Callable[[], bytes]] = {
     "one line of 4 MB": lambda: b"a" * 4 * MEGABYTE,
     "lines of 4 MB": lambda: b"\n" * 4 * MEGABYTE,
     "words of 1000 letters": lambda: (b"a" * 1000 + b" ") * 99,
-    "100000 words": lambda: b" ".join(b"w%d" % number for number in range(10**5)),
+    "40000 words": lambda: b" ".join(b"w%d" % number for number in range(40000)),
     "every character of many scripts": lambda: "".join(map(chr, (*range(1, 0x4000), *range(0xE000, 0x11000)))).encode(),
     "random bytes": lambda: bytes(range(1, 256)) * 99,
     "NUL alone": lambda: bytes(MEGABYTE),
@@ -116,7 +111,7 @@ _TEXTS: dict[str, Callable[[], bytes]] = {
     "Latin-1": lambda: "größe und größe und größe".encode("latin-1"),
     "gzip of 32 MB of zeros": lambda: zipped(bytes(MEGABYTE)) * 32,
     "gzip of 16 MB in one line": lambda: zipped(b"a" * MEGABYTE) * 16,
-    "gzip of 2 MB of words": lambda: zipped(b"one two " * (MEGABYTE // 8)) * 2,
+    "gzip of a MB of words": lambda: zipped(b"one two " * (MEGABYTE // 8)),
     "gzip in gzip": lambda: zipped(zipped(_TEXT)),
     "gzip and rubbish": lambda: zipped(_TEXT) + b"rubbish",
     "gzip that ends too soon": lambda: zipped(_TEXT)[:-9],

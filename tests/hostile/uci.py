@@ -35,10 +35,6 @@ def adult() -> Files:
     return {ADULT: train, _TEST.decode(): test}
 
 
-def every_byte(content: bytes) -> range:
-    return range(len(content))
-
-
 def cases() -> Iterator[Case]:
     for kind in (b"0", b"8", b"1.5", b"", b"?", b"x", b"-1", b"9" * 400, b"\x00", b"\xff", b"\x1b[2J"):
         first = _cover(b"1", b"1")

@@ -22,8 +22,8 @@ _SECONDS, _BYTES_A_SECOND = 0.5, 10e6
 _WAIT_SECONDS, _WAIT_TIMES, _LONGEST_WAIT = 20.0, 4.0, 1e6
 """How many seconds a look is waited for: so many, and so many times the CPU time that it may take; poll has a limit."""
 
-_SURVIVED: set[tuple[int, ...]] = set()
-"""Files seen by this process: device, inode, size, time of the last change in ns."""
+_SURVIVED: set[tuple[int, int, int, int]] = set()
+"""Files seen or written by this process: device, inode, size, time of the last change in ns."""
 
 _CRASHES = {-number for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)}
 _ENDLESS = -signal.SIGPROF
@@ -41,18 +41,27 @@ def survives(path: Path, look: Callable[[Path], None]) -> bool:
     look : callable
         Does to the file what will be done to it; runs in a forked child, so it must not use threads.
     """
-    state = path.stat()
-    seen = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+    seen = _state(path)
     if seen in _SURVIVED:
         return True
     try:
-        code = _exit_code(path, look, _SECONDS + state.st_size / _BYTES_A_SECOND)
+        code = _exit_code(path, look, _SECONDS + seen[2] / _BYTES_A_SECOND)
     except OSError:  # no child can be made, or whoever started this process lets the system collect its children
         return True
     if code in _CRASHES or code == _ENDLESS:
         return False
     _SURVIVED.add(seen)
     return True
+
+
+def vouch(path: Path) -> None:
+    """Say that a file needs no look, as long as it does not change: this process has just written it."""
+    _SURVIVED.add(_state(path))
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    state = path.stat()
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _exit_code(path: Path, look: Callable[[Path], None], seconds: float) -> int:
