@@ -30,7 +30,7 @@ from capacity.data.layout import (
     storage_dtype,
     to_storage,
 )
-from capacity.data.probe import vouch
+from capacity.data.reading.probe import vouch
 from capacity.engine.random import PURPOSE_SHUFFLE, permutation
 from capacity.errors import InputError
 from capacity.files import flush_folder
