@@ -75,7 +75,6 @@ def test_what_cannot_be_done(tmp_path: Path, out: str, seed: int, message: str) 
 
 def test_windows_of_sorted_rows_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("capacity.data.windows.EVALUATION_BYTES", 4096)
-    monkeypatch.setattr("capacity.data.windows.usable_cores", lambda: 2)
     orders = {"sorted": np.arange(5000), "shuffled": np.random.default_rng(0).permutation(5000)}
     found = {}
     for name, order in orders.items():
@@ -86,8 +85,8 @@ def test_windows_of_sorted_rows_are_noticed(tmp_path: Path, monkeypatch: pytest.
         assert isinstance(data.windows, Windows)
         stream = Stream(data.train.reader, 500, seed=0)
         found[name] = unevenness(stream, data.train.labels)
-    assert found["sorted"] == pytest.approx(0.8, abs=0.05)  # 2 of 20 pieces, of at most 2 classes
-    assert found["shuffled"] < 0.1
+    assert found["sorted"] == pytest.approx(0.75, abs=0.05)  # 2 of 20 pieces, of at most 2 classes; 0.05 is chance
+    assert found["shuffled"] < 0.02
     settings = {"widths": 2, "epochs": 1, "seeds": 1, "lrs": 0.1, "memory": 280_000, "threads": 1}
     with pytest.warns(UserWarning, match="'sorted' are more or less sorted by class: .* differ from the whole in"):
         capacity.sweep(tmp_path / "sorted.h5", out=tmp_path / "a", **settings)

@@ -28,7 +28,6 @@ MEMORY = 230_000
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a file whose rows are read 16 at a time, and make an evaluation's windows small enough for it."""
     monkeypatch.setattr("capacity.data.windows.EVALUATION_BYTES", 4096)
-    monkeypatch.setattr("capacity.data.windows.usable_cores", lambda: 2)
     rng = np.random.default_rng(0)
     centres = rng.integers(0, 256, (CLASSES, INPUTS))
     with h5py.File(tmp_path / "large.h5", "w") as file:
@@ -87,6 +86,15 @@ def test_a_run_is_bitwise_the_same_however_it_is_cut(path: Path) -> None:
     resumed.advance(450 - resumed.step)
     for one, other in zip(unbroken.states(), resumed.states(), strict=True):
         np.testing.assert_array_equal(one.parameters, other.parameters)
+
+
+def test_the_order_does_not_depend_on_the_cores(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = []
+    for cores in (1, 2, 64):
+        monkeypatch.setattr("capacity.data.windows.usable_cores", lambda cores=cores: cores)
+        orders.append(order_of(open_dataset(path, memory=MEMORY), 3, 32))
+    np.testing.assert_array_equal(orders[0], orders[1])
+    np.testing.assert_array_equal(orders[0], orders[2])
 
 
 def test_an_evaluation_is_that_of_all_rows(path: Path) -> None:

@@ -25,6 +25,7 @@ from capacity.errors import InputError
 EVALUATION_BYTES = 4 << 20
 """About how much a window of an evaluation holds: a cache full, since its order is that of the file."""
 _ROW_EXTRA = 8  # bytes a row of a window takes beside its features: its number
+_READERS = 4  # threads at most, whatever the machine: windows, and so the order of rows, must not depend on its cores
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class Windows:
         InputError
             Not one fits.
         """
-        row, cores = _row_bytes(reader), usable_cores()
-        beside = (4 * _evaluation_rows(reader, MICRO_BATCH) + 2 * cores * reader.piece_rows) * row
+        row = _row_bytes(reader)
+        beside = (4 * _evaluation_rows(reader, MICRO_BATCH) + 2 * _READERS * reader.piece_rows) * row
         batches = (self.memory - beside) // (2 * batch * row)
         if batches < 1:
             least = (beside + 2 * batch * row) / 1e6
@@ -105,14 +106,17 @@ class Windows:
 def unevenness(stream: Stream, labels: NDArray[np.int32]) -> float:
     """Return how far the windows of an epoch are from a fair sample of the classes, 0 (each is one) to 1.
 
-    The mean total variation distance between the labels (N,) of a window and all labels.
+    The mean total variation distance between the labels (N,) of a window and all labels, beyond that of as many labels
+    drawn at random: for each class E|count - np| is about sqrt(2 n p (1 - p) / pi).
     """
     whole = np.bincount(labels) / len(labels)
     distances = []
     for begin in range(0, len(labels), stream.rows):
         ranges = stream.ranges(0, begin, min(begin + stream.rows, len(labels)))
         counts = sum(np.bincount(labels[start:stop], minlength=len(whole)) for start, stop in ranges)
-        distances.append(np.abs(counts / np.sum(counts) - whole).sum() / 2)
+        size = np.sum(counts)
+        by_chance = np.sqrt(2 * whole * (1 - whole) / (np.pi * size)).sum() / 2
+        distances.append(max(0.0, np.abs(counts / size - whole).sum() / 2 - by_chance))
     return float(np.mean(distances))
 
 
@@ -132,7 +136,7 @@ class Stream:
         self.reader, self.rows = reader, rows
         self._seed = seed
         self._per_epoch = -(-len(reader) // rows)
-        self._pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="capacity-reader")
+        self._pool = ThreadPoolExecutor(min(_READERS, usable_cores()), thread_name_prefix="capacity-reader")
         size = (min(rows, len(reader)), reader.shape[1])
         self._slots = [np.empty(size, reader.dtype) for _ in range(2)]  # taken from the system as they are filled
         self._loading: list[_Loading | None] = [None, None]
