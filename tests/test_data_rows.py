@@ -11,6 +11,7 @@ import pytest
 
 import capacity
 from capacity.data import Dataset, Split, check_dataset, open_dataset, save_dataset
+from capacity.data.rows import RowReader
 from capacity.errors import InputError
 
 X = np.array([[3, 4, 0], [0, 0, 0], [1, 2, 2], [5, 0, 12]], np.uint8)
@@ -151,6 +152,20 @@ def test_sparse_rows_are_the_same_data(tmp_path: Path) -> None:
     dense = save_dataset(tmp_path / "dense.h5", values, labels)
     np.testing.assert_array_equal(sparse.train.features, values)
     assert sparse.digest == dense.digest
+
+
+def test_sparse_rows_that_would_take_for_ever_are_refused(tmp_path: Path) -> None:
+    path = sparse_file(tmp_path / "sparse.h5", np.eye(10, 8, dtype=np.uint8), np.arange(10) % 2)
+    most = (1 << 26) + 10_000 * path.stat().st_size
+    for columns in (most // 10, most // 10 + 1):
+        with h5py.File(path, "r+") as file:
+            file["train/features"].attrs["shape"] = (10, columns)
+        if columns * 10 > most:
+            with pytest.raises(InputError, match="nearly all of its values would be zeros"):
+                capacity.data.opening.open_unloaded(path)
+        else:
+            with h5py.File(path) as file:
+                assert RowReader(file["train/features"], path, np.dtype("u1")).shape == (10, columns)
 
 
 def test_a_normalisation_that_there_is_not(tmp_path: Path) -> None:
