@@ -11,7 +11,7 @@ import pytest
 
 import capacity
 from capacity.data import Dataset, Split, check_dataset, open_dataset, save_dataset
-from capacity.data.rows import RowReader
+from capacity.data.reading.rows import RowReader
 from capacity.errors import InputError
 
 X = np.array([[3, 4, 0], [0, 0, 0], [1, 2, 2], [5, 0, 12]], np.uint8)
