@@ -41,6 +41,11 @@ X86_PATHS = {
     "avx2": ["-mavx2", "-mfma"],
 }
 PATHS = X86_PATHS if platform.machine().lower() in ("x86_64", "amd64") else {}
+if DEBUG and PATHS:  # all paths are one text: beside the baseline, the best that this processor has is enough
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text().split() if cpuinfo.exists() else ()
+    best = "avx512" if {"avx512f", "avx512bw", "avx512dq", "avx512vl"}.issubset(flags) else "avx2"
+    PATHS = {best: PATHS[best]}
 
 # In one file of the AVX-512 path, where the compiler knows them.
 BF16_FLAGS = ["-mavx512bf16"]
