@@ -80,7 +80,7 @@ def _arrays(source: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
                 return {
                     name: _member(archive, info) if name in names else np.empty(0) for name, info in members.items()
                 }
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, ValueError, RuntimeError) as error:
             raise InputError(f"{source} is damaged or holds more than plain arrays: {reason(error)}") from error
 
 

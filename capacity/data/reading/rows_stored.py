@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def _why_slow(stored: Any) -> str:
     return f"it was stored with the filters {names}; contiguous, uncompressed, gzip, lzf and shuffle are read directly"
 
 
-class _Stored:
+class _Stored(ABC):
     """What all have in common: shape, type, chunk and fill value of an h5py.Dataset."""
 
     slow = ""
@@ -106,8 +107,9 @@ class _Stored:
             stored, self.shape, self.chunk, chunk_bytes=self.chunk_bytes, filtered=filtered, file_size=file.size
         )
 
+    @abstractmethod
     def read(self, start: int, stop: int, out: NDArray[Any]) -> None:
-        raise NotImplementedError
+        """Fill `out` (stop - start, D) with rows [start, stop)."""
 
     def gather(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         """Fill `out` (n, D) with the rows (n,): each piece that has some of them is read once."""
