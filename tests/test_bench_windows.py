@@ -19,7 +19,8 @@ def test_windows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = json.loads((tmp_path / "out.json").read_text())
     assert set(results["training"]) == {"memory", "slice", "36MB"}
     assert all(way["us"]["median"] > 0 and way["peak_bytes"] > 2**24 for way in results["training"].values())
-    assert results["sweep"]["peak_bytes"] > 2**24
+    assert set(results["commands"]) == {"check", "one network", "six networks"}
+    assert all(run["seconds"] > 0 and run["peak_bytes"] > 2**24 for run in results["commands"].values())
     printed = capsys.readouterr().out
     assert "of the speed of a slice in memory, 95% wanted:" in printed
-    assert "capacity sweep, one epoch of 0.04 GB with --memory 36MB:" in printed
+    assert "the whole file, 0.04 GB; a sweep of one epoch with --memory 36MB:" in printed

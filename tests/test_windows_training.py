@@ -170,6 +170,7 @@ def test_a_sweep_that_is_interrupted_in_an_epoch_ends_with_the_same_numbers(
     per_epoch, steps = -(-ROWS // 32), list[int]()
 
     def stop(snapshot: Snapshot) -> None:
+        assert snapshot.memory == MEMORY
         steps.append(snapshot.epochs_done)
         if len(steps) == 4:
             raise KeyboardInterrupt

@@ -58,7 +58,8 @@ class Reporter:
         if before is None or before.noun != snapshot.noun:
             trials = plural(snapshot.trials_total, snapshot.noun)
             done = f", {snapshot.trials_done:,} of them done before" if snapshot.trials_done else ""
-            click.echo(f"{trials}{done}; device {snapshot.device}; study {snapshot.study}", err=True)
+            data = f"; data in windows within {snapshot.memory / 1e6:,.0f} MB" if snapshot.memory else ""
+            click.echo(f"{trials}{done}; device {snapshot.device}{data}; study {snapshot.study}", err=True)
         self._show(snapshot)
 
     def _show(self, snapshot: Snapshot) -> None:

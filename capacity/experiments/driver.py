@@ -80,7 +80,7 @@ class Driver:
         self._folder, self._token, self._database, self._roster = folder, token, database, roster
         self._data, self._memory, self._samples, self._device = data, memory, samples, device
         self._launcher, self._limit = launcher, limit
-        self._meter = Meter(folder, device, samples, progress)
+        self._meter = Meter(folder, device, samples, progress, memory=memory)
         self._interrupts = Interrupts()
         self._queue: deque[Group] = deque()
         self._flying: dict[Future[SliceResult], Group] = {}

@@ -50,6 +50,8 @@ class Snapshot:
     epochs_done: int
     examples_per_second: float
     seconds_left: float | None
+    memory: int | None = None
+    """Bytes within which the data are read in windows; None where they are in memory."""
     noun: str = "trial"
     """What the trials are called: those that look at them once more say so."""
 
@@ -67,8 +69,10 @@ class Meter:
         samples: int,
         report: Progress | None,
         noun: str = "trial",
+        memory: int | None = None,
     ) -> None:
         self._study, self._device, self._report, self._noun = study, device, report, noun
+        self._memory = memory
         self._samples = samples
         self._costs: dict[TrialConfig, int] = {}
         self._limits: dict[TrialConfig, float] = {}
@@ -138,6 +142,7 @@ class Meter:
             epochs_done=sum(int(epochs) for epochs in self._epochs.values()),
             examples_per_second=self._rate(moment),
             seconds_left=elapsed * left / self._work if self._work else None,
+            memory=self._memory,
             noun=self._noun,
         )
 
